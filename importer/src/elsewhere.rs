@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::assemble::HiddenParts;
+use crate::patience::{Patience, TellWait};
 
 /// No item is longer.
 const DATA_MAX: usize = 16 << 20;
@@ -27,6 +28,7 @@ pub trait PartsElsewhere: fmt::Debug + Send + Sync {
 pub struct WaitingGateway {
     gateway: HttpGateway,
     runtime: Runtime,
+    patience: Patience,
 }
 
 /// Why no gateway can be asked.
@@ -45,20 +47,21 @@ impl WaitingGateway {
     ///
     /// # Errors
     /// When there are no resources for it.
-    pub fn new(http: Http, endpoints: Endpoints) -> Result<Self, WaitingGatewayError> {
+    pub fn new(http: Http, endpoints: Endpoints, tell: TellWait) -> Result<Self, WaitingGatewayError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(WaitingGatewayError::Runtime)?;
-        Ok(Self { gateway: HttpGateway::new(http, endpoints), runtime })
+        Ok(Self { gateway: HttpGateway::new(http, endpoints), runtime, patience: Patience::new(tell) })
     }
 }
 
 impl PartsElsewhere for WaitingGateway {
     fn parts(&self, id: Id) -> Result<HiddenParts, GatewayError> {
-        self.runtime.block_on(async {
+        let asked = async || {
             let said = self.gateway.transaction(id).await?;
             let anchor = said.and_then(|said| base64url::decode(&said.anchor).ok());
             let data = self.gateway.data(id, DATA_MAX).await?;
             Ok(HiddenParts { anchor, data: data.map(Into::into) })
-        })
+        };
+        self.patience.ask(|| self.runtime.block_on(asked()))
     }
 }

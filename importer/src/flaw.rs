@@ -24,6 +24,8 @@ pub enum FlawKind {
     NoSpawn,
     /// The latest is not the one with the greatest nonce, after which the schedule is continued.
     NewestIsNotLast,
+    /// The last is later than now, so that whatever comes is a millisecond behind the one before it until then.
+    Ahead,
     /// A signature is wrong.
     WrongSignature,
     /// A signature is of a key or in a way of writing that was taken once, and cannot be verified.
@@ -60,6 +62,9 @@ impl FlawKind {
             Self::NoSpawn => "never spawned there: read-only here",
             Self::NewestIsNotLast => {
                 "another entry is later than the last: continued after the greatest nonce"
+            }
+            Self::Ahead => {
+                "a last entry later than now: what comes follows it by a millisecond each until then"
             }
             Self::WrongSignature => "a signature that does not verify",
             Self::LegacySignature => "a signature of an earlier time, which cannot be verified",

@@ -182,7 +182,7 @@ fn read_all(
         let part = ImportScope { processes: vec![*process], rows: scope.rows };
         let (mut is_there, mut flow) = (false, ControlFlow::Continue(()));
         source.read(&part, known, &mut |row| {
-            is_there |= !matches!(row, SourceRow::Remark { .. });
+            is_there |= !matches!(row, SourceRow::Remark { .. } | SourceRow::Has(..));
             flow = visit(row);
             flow
         })?;

@@ -4,13 +4,15 @@
 mod keys;
 
 use std::cmp::Ordering;
+use std::mem;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use log::ReadError;
-use protocol::{Nonce, ProcessId};
+use protocol::{AssignmentTags, Nonce, ProcessId};
 use rocksdb::{ColumnFamily, DBRawIterator, ErrorKind};
 
+use crate::blob::Blob;
 use crate::deep_hashes::{LeftHashes, StoredHashes, hashes_of};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit, StoredRow};
 use crate::stores::{ForeignStore, ForeignStoreError};
@@ -78,14 +80,22 @@ impl LocalStoreSource {
         let mut left = OwnHashes::default();
         let (mut processes, mut messages) =
             (self.order(OrderKind::Process, process)?, self.order(OrderKind::Message, process)?);
+        let mut spawn = self.next_spawn(&processes)?;
         loop {
-            let (spawn, message) = (processes.peek().map_err(failed)?, messages.peek().map_err(failed)?);
+            let message = messages.peek().map_err(failed)?;
             let is_spawn = match (&spawn, &message) {
                 (None, None) => return Ok(left.tell(visit)),
-                (Some(spawn), Some(message)) => spawn.before(message) != Ordering::Greater,
+                (Some(spawn), Some(message)) => spawn.place.before(message) != Ordering::Greater,
                 (spawn, _) => spawn.is_some(),
             };
-            let (key, walk) = if is_spawn { (spawn, &mut processes) } else { (message, &mut messages) };
+            let key = if is_spawn {
+                processes.advance();
+                let next = self.next_spawn(&processes)?;
+                mem::replace(&mut spawn, next).map(|spawn| spawn.key)
+            } else {
+                messages.advance();
+                message
+            };
             if let Some(OrderKey::Sound(_, parts)) = &key
                 && left.of != Some(parts.process)
             {
@@ -95,7 +105,6 @@ impl LocalStoreSource {
                 left = OwnHashes { of: Some(parts.process), left: self.left_hashes(parts.process, known)? };
             }
             let mut row = key.map(|key| self.row(key, known)).transpose()?;
-            walk.advance();
             if let Some(SourceRow::Stored(row)) = &mut row {
                 left.left.give(row);
             }
@@ -103,6 +112,22 @@ impl LocalStoreSource {
                 return Ok(ControlFlow::Break(()));
             }
         }
+    }
+
+    /// The next process, and its place among messages: its key has 0 for that where the store was migrated from a database,
+    /// whatever its assignment says.
+    fn next_spawn(&self, processes: &OrderWalk<'_>) -> Result<Option<NextSpawn>, SourceError> {
+        let failed = |error| self.failed("listing", error);
+        let Some(key) = processes.peek().map_err(failed)? else { return Ok(None) };
+        let mut place = key.clone();
+        if let OrderKey::Sound(kind, parts) = &mut place
+            && parts.nonce == 0
+            && let Ok(blob) = self.stored(*kind, parts).map_err(failed)?
+            && let Ok(blob) = Blob::parse(&blob)
+        {
+            parts.nonce = AssignmentTags::of(&blob.assignment).nonce().map_or(0, Nonce::get);
+        }
+        Ok(Some(NextSpawn { key, place }))
     }
 
     /// The content hashes of a process that nothing else of it has.
@@ -149,7 +174,7 @@ impl LocalStoreSource {
             OrderKey::Sound(kind, parts) => (kind, parts),
             OrderKey::Wrong(..) => {
                 let reason = "the key is not as the existing scheduler writes it".to_owned();
-                return Ok(SourceRow::Unreadable { place, reason });
+                return Ok(SourceRow::Unreadable { process: None, place, reason });
             }
         };
         let there = is_there(known, kind, &parts).map_err(|error| self.failed("asking the log", error))?;
@@ -158,7 +183,10 @@ impl LocalStoreSource {
         }
         let blob = match self.stored(kind, &parts).map_err(|error| self.failed(&place, error))? {
             Ok(blob) => blob,
-            Err(reason) => return Ok(SourceRow::Unreadable { place, reason }),
+            Err(reason) => {
+                let process = Some(parts.process);
+                return Ok(SourceRow::Unreadable { process, place, reason });
+            }
         };
         Ok(SourceRow::Stored(StoredRow {
             place,
@@ -171,6 +199,13 @@ impl LocalStoreSource {
             ..StoredRow::default()
         }))
     }
+}
+
+/// A process that comes next.
+struct NextSpawn {
+    key: OrderKey,
+    /// The same with the nonce at which it comes.
+    place: OrderKey,
 }
 
 /// The content hashes that are left of one process.

@@ -1,19 +1,24 @@
 //! Gives rows their places, one process after another, and appends them.
 
+mod footing;
 mod noting;
+mod planned;
 
 use std::collections::VecDeque;
 use std::mem;
 
 use log::{ChainLink, Import, Receipt};
-use protocol::{HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{Nonce, ProcessId, Timestamp};
+use scheduler::{Clock, SystemClock};
 
 use crate::flaw::{FlawKind, SourceFlaw};
 use crate::importing::ImportError;
 use crate::prepare::{AwaitedRow, Prepared, ReadyRow, SaidLink};
 use crate::report::{ImportReport, LeftOutRow};
 use crate::target::{ImportTarget, PlacedIds, SoFar};
-use noting::note_flaws;
+use footing::Footing;
+use noting::{note_end, note_flaws};
+use planned::PlannedRows;
 
 /// What is told of a row that could have come before others.
 const PASSED: &str =
@@ -36,19 +41,7 @@ pub(crate) struct Placing<'a, 'r> {
     batch_bytes: usize,
     underway: VecDeque<(Receipt, usize)>,
     underway_bytes: usize,
-}
-
-/// Whether the source has what the log has last of a process, so that what comes behind it there may come behind it here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Footing {
-    Same,
-    /// It has not told so: it was not asked, or has something else.
-    Unknown {
-        /// Whether what is last was scheduled here.
-        is_own: bool,
-    },
-    /// It has not: whatever it has from here on is of another history.
-    Parted,
+    began: Timestamp,
 }
 
 /// A process as far as it is placed.
@@ -66,6 +59,7 @@ struct PlacedProcess {
     awaited: Option<String>,
     /// Rows that want the same nonce. Which of them gets it the next row tells.
     waiting: Vec<ReadyRow>,
+    planned: PlannedRows,
 }
 
 impl<'a, 'r> Placing<'a, 'r> {
@@ -79,6 +73,7 @@ impl<'a, 'r> Placing<'a, 'r> {
             batch_bytes: 0,
             underway: VecDeque::new(),
             underway_bytes: 0,
+            began: SystemClock.now(),
         }
     }
 
@@ -90,15 +85,28 @@ impl<'a, 'r> Placing<'a, 'r> {
                 let place = nonce.map(|nonce| (process, nonce));
                 let known = self.there.filter(|(known, _)| *known == process);
                 self.there = place.max(known).or(self.there);
+                self.stand_on_there();
+            }
+            Prepared::Has(process, nonce) => {
+                self.there = Some((process, nonce));
+                self.stand_on_there();
             }
             Prepared::Remark(place, flaw) => self.report.flaw(&place, &flaw),
             Prepared::Absent(process) => self.report.absent(process),
             Prepared::LeftOut(row, bytes) => self.report.left_out(row, &bytes),
             Prepared::Awaited(row) => return self.await_row(row),
+            // Nothing of it comes behind this.
+            Prepared::Unserved(row) => self.report.awaited(row),
             Prepared::Unknown(place, error) => return Err(ImportError::Gateway { place, error }),
             Prepared::Ready(row) => return self.place(*row),
         }
         Ok(())
+    }
+
+    fn stand_on_there(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.stand_on(self.there);
+        }
     }
 
     /// All rows came: what waits is placed, and all of it is on disk when this returns.
@@ -187,6 +195,7 @@ impl<'a, 'r> Placing<'a, 'r> {
             },
             awaited: None,
             waiting: Vec::new(),
+            planned: PlannedRows::default(),
         });
         Ok(())
     }
@@ -195,21 +204,13 @@ impl<'a, 'r> Placing<'a, 'r> {
         self.place_waiting(None)?;
         let Some(process) = self.process.take() else { return Ok(()) };
         let place = format!("process {}", process.id);
-        if !process.is_spawned && process.awaited.is_none() {
-            self.report.flaw(&place, &SourceFlaw::new(FlawKind::NoSpawn, "messages, and no process"));
-        }
-        if let Some(last) = process.last.filter(|last| last.timestamp < process.latest) {
-            let what = format!(
-                "nonce {} of {} is the last, the latest is of {}",
-                last.nonce, last.timestamp, process.latest
-            );
-            self.report.flaw(&place, &SourceFlaw::new(FlawKind::NewestIsNotLast, what));
-        }
+        let flaws = note_end(&process, self.began);
+        flaws.iter().for_each(|flaw| self.report.flaw(&place, flaw));
         Ok(())
     }
 
     fn spawn_unassigned(&mut self, row: ReadyRow) -> Result<(), ImportError> {
-        let ids = PlacedIds { assignment: row.assignment.map(|id| id.id()), item: row.item };
+        let ids = row.ids();
         if self.process.as_ref().is_some_and(|process| process.is_there) {
             return self.already(row, ids, None);
         }
@@ -250,12 +251,13 @@ impl<'a, 'r> Placing<'a, 'r> {
         let (Some(process), Some(said)) = (&mut self.process, row.said) else { return Ok(()) };
         let expected = process.last.map_or(Nonce::ZERO, |link| link.nonce.next());
         if said.nonce < expected {
-            let ids = PlacedIds { assignment: row.assignment.map(|id| id.id()), item: row.item };
+            let ids = row.ids();
             return self.already(row, ids, Some(said.nonce));
         }
         process.footing = process.footing_of(said, expected);
         if process.footing == Footing::Parted {
-            return self.parted(row, expected);
+            self.parted(row, expected);
+            return Ok(());
         }
         let link = link(row.process, said, process.last);
         note_flaws(process, &mut row, said, expected);
@@ -267,17 +269,14 @@ impl<'a, 'r> Placing<'a, 'r> {
     }
 
     /// A row behind a place at which the log has something that the source has not.
-    fn parted(&mut self, row: ReadyRow, expected: Nonce) -> Result<(), ImportError> {
-        let of = row.assignment.map_or("the process".to_owned(), |id| format!("the assignment {id}"));
-        let last = expected.get().saturating_sub(1);
+    fn parted(&mut self, row: ReadyRow, expected: Nonce) {
         let reason = format!(
-            "{of}: it goes on from another nonce {last} of process {} than the log has: log and source have parted, and two \
-             histories are not mixed",
+            "it goes on from another nonce {} of process {} than the log has: log and source have parted, and two histories are \
+             not mixed",
+            expected.get().saturating_sub(1),
             row.process
         );
-        let bytes = row.stored_bytes().unwrap_or_default();
-        self.report.left_out(LeftOutRow { place: row.place, reason }, &bytes);
-        Ok(())
+        self.leave_out(row, &reason);
     }
 
     /// A row whose place is taken, be it by itself.
@@ -288,7 +287,10 @@ impl<'a, 'r> Placing<'a, 'r> {
             self.settle()?;
         }
         let place = nonce.map_or("its place".to_owned(), |nonce| format!("nonce {nonce}"));
-        let found = self.target.at(row.process, nonce)?;
+        let found = match &self.process {
+            Some(process) if self.target.is_plan() => process.planned.at(nonce),
+            _ => self.target.at(row.process, nonce)?,
+        };
         let is_taken = found.is_some();
         let reason = match found {
             // Of a process that has no assignment another source may know when it was spawned.
@@ -316,16 +318,27 @@ impl<'a, 'r> Placing<'a, 'r> {
             let what = format!("another row of process {} has nonce {nonce}", row.process);
             self.report.flaw(&row.place, &SourceFlaw::new(FlawKind::DuplicateNonce, what));
         }
+        self.leave_out(row, &reason);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, row: ReadyRow, reason: &str) {
+        if row.has_given_hash() {
+            let what = format!("of a row that stays out of process {}", row.process);
+            self.report.flaw(&row.place, &SourceFlaw::new(FlawKind::ContentLost, what));
+        }
         let of = row.assignment.map_or("the process".to_owned(), |id| format!("the assignment {id}"));
         let bytes = row.stored_bytes().unwrap_or_default();
         self.report.left_out(LeftOutRow { place: row.place, reason: format!("{of}: {reason}") }, &bytes);
-        Ok(())
     }
 
     fn append(&mut self, row: ReadyRow, link: Option<ChainLink>) -> Result<(), ImportError> {
         if let Some(process) = &mut self.process {
             process.is_there = true;
             process.is_spawned |= row.is_spawn();
+            if self.target.is_plan() {
+                process.planned.note(link.map(|link| link.nonce), row.ids());
+            }
         }
         for flaw in &row.flaws {
             self.report.flaw(&row.place, flaw);
@@ -365,26 +378,6 @@ impl<'a, 'r> Placing<'a, 'r> {
             receipt.wait()?;
         }
         Ok(())
-    }
-}
-
-impl PlacedProcess {
-    /// Whether this chain is that of whatever comes behind the last.
-    fn is_followed_by(&self, chain: HashChain) -> bool {
-        let old = self.last.zip(self.last_item).map(|(last, item)| last.chain.after(item.into()));
-        chain == ChainLink::next_chain(self.last, self.id) || old == Some(chain)
-    }
-
-    /// What the next row tells of the footing, which none that comes later can change.
-    fn footing_of(&self, said: SaidLink, expected: Nonce) -> Footing {
-        let Footing::Unknown { is_own } = self.footing else { return self.footing };
-        // Behind a gap there is nothing to compare it with.
-        let follows = said.chain.filter(|_| said.nonce == expected).map(|chain| self.is_followed_by(chain));
-        match follows {
-            Some(true) => Footing::Same,
-            None if !is_own => Footing::Same,
-            Some(false) | None => Footing::Parted,
-        }
     }
 }
 

@@ -71,6 +71,8 @@ pub enum PostgresSourceError {
     },
 }
 
+const ALL_ROWS: RowRange = RowRange { first: i64::MIN, last: i64::MAX };
+
 impl PostgresSource {
     /// Connects, and begins the snapshot that all is read from. Nothing can be written on this connection. Content hashes
     /// that cannot be made again are read from a byte store, if there is one.
@@ -91,7 +93,7 @@ impl PostgresSource {
         if let Some((table, column)) = columns.missing() {
             return Err(PostgresSourceError::Schema { place, table, column });
         }
-        let (name, left) = (format!("the database at {place}"), LeftHashes::default());
+        let (name, left) = (url.name(), LeftHashes::default());
         Ok(Self { name, waiting, connection, looking, columns, bytes, left })
     }
 
@@ -157,7 +159,7 @@ impl PostgresSource {
             (Some(row), Ok(_)) => self.spawn(process, row, visit)?,
             (Some(_), Err(error)) => {
                 let reason = format!("process_id: {error}");
-                visit(SourceRow::Unreadable { place: process.place(), reason })
+                visit(SourceRow::Unreadable { process: None, place: process.place(), reason })
             }
         };
         if spawned.is_break() {
@@ -221,6 +223,11 @@ impl PostgresSource {
             return self.stream(query, id, visit);
         };
         let (old, new) = query.split(head);
+        if let Some(has) = self.has_head(query, head, id, known)?
+            && visit(has).is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
         for strays in self.look_up(&old, id, known, visit)?.chunks(STRAYS) {
             if self.stream_strays(strays, id, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -378,7 +385,7 @@ impl Source for PostgresSource {
 }
 
 fn range_of(scope: &ImportScope) -> RowRange {
-    scope.rows.unwrap_or(RowRange { first: i64::MIN, last: i64::MAX })
+    scope.rows.unwrap_or(ALL_ROWS)
 }
 
 fn names_of(scope: &ImportScope) -> Option<Vec<String>> {

@@ -12,14 +12,19 @@ use crate::flaw::{FlawKind, SourceFlaw};
 use crate::report::LeftOutRow;
 use crate::shown_row::{PairError, ShownPair, ShownRow};
 use crate::source::{SourceRow, StoredRow};
+use crate::target::PlacedIds;
 
 /// The existing scheduler has no column and no key for a greater nonce.
 pub(crate) const NONCE_MAX: u64 = i32::MAX as u64;
+/// Nor has it room for a later time, in milliseconds, in the keys of its local store.
+const TIMESTAMP_MAX: u64 = 999_999_999_999_999;
 
 /// A row, made ready.
 pub(crate) enum Prepared {
     /// It is in the log already, at this place.
     There(ProcessId, Option<Nonce>),
+    /// No row, but the source has what the log has at this place.
+    Has(ProcessId, Nonce),
     /// No row, but something to tell.
     Remark(String, SourceFlaw),
     /// No row of a process that was asked for.
@@ -28,6 +33,8 @@ pub(crate) enum Prepared {
     LeftOut(LeftOutRow, Vec<u8>),
     /// It stays out until what is not shown of it is to be had, and so does what comes behind it.
     Awaited(AwaitedRow),
+    /// What comes next of a process stays out until the source serves it.
+    Unserved(LeftOutRow),
     /// What becomes of it is not known, since a gateway cannot be asked.
     Unknown(String, Box<GatewayError>),
     /// It can be given its place.
@@ -89,6 +96,15 @@ impl ReadyRow {
         unseal_envelope(envelope, assignment, item)
     }
 
+    pub(crate) fn ids(&self) -> PlacedIds {
+        PlacedIds { assignment: self.assignment.map(|id| id.id()), item: self.item }
+    }
+
+    /// Whether it has a content hash that only its source knew.
+    pub(crate) fn has_given_hash(&self) -> bool {
+        matches!(self.body, Body::Assigned { deep_hash: Some(_), .. })
+    }
+
     pub(crate) fn is_spawn(&self) -> bool {
         matches!(self.body, Body::Spawned { .. })
     }
@@ -110,10 +126,18 @@ impl Preparing<'_> {
     pub(crate) fn prepare(self, row: SourceRow) -> Prepared {
         match row {
             SourceRow::There(process, nonce) => Prepared::There(process, nonce),
+            SourceRow::Has(process, nonce) => Prepared::Has(process, nonce),
             SourceRow::Remark { place, flaw } => Prepared::Remark(place, flaw),
             SourceRow::Absent(process) => Prepared::Absent(process),
-            SourceRow::Unreadable { place, reason } => {
+            SourceRow::Unreadable { place, reason, .. } => {
                 Prepared::LeftOut(LeftOutRow { place, reason }, Vec::new())
+            }
+            SourceRow::Unserved { process, reason } => {
+                let row = LeftOutRow { place: format!("process {process}"), reason };
+                match self.pass_missing {
+                    true => Prepared::LeftOut(row, Vec::new()),
+                    false => Prepared::Unserved(row),
+                }
             }
             SourceRow::Stored(row) => self.stored(row),
             SourceRow::Shown(row) => {
@@ -291,6 +315,11 @@ fn said(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>) -> Result<O
         return Err(format!("the stored nonce is {nonce}, which is above that of its place, {place}"));
     }
     let timestamp = says.timestamp().ok_or("the assignment has no Timestamp that is a number")?;
+    if timestamp.get() > TIMESTAMP_MAX {
+        return Err(format!(
+            "the stored Timestamp is {timestamp}, which is later than the existing scheduler can store"
+        ));
+    }
     let assignment = blob.assignment.id().into();
     Ok(Some(SaidLink { assignment, nonce, timestamp, chain: says.hash_chain() }))
 }

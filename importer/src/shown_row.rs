@@ -6,7 +6,7 @@ use protocol::ProcessId;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::assemble::{AssembleError, HiddenParts, ShownItem};
+use crate::assemble::{AssembleError, HiddenParts, ShownItem, ShownTag};
 use crate::elsewhere::PartsElsewhere;
 
 /// A message or process with its assignment, as schedulers show both.
@@ -44,8 +44,8 @@ pub(crate) enum PairError {
     #[error("the {part} {id}: {error}{}", if *.asked { ", nor for what the gateway has" } else { "" })]
     Part { part: &'static str, id: String, error: AssembleError, asked: bool },
     /// It may be later: what is not shown of it is not to be had now.
-    #[error("the {part} {id}: not all of it is shown, and {}", if *.asked { "the gateway has nothing of it" } else { "no gateway was asked" })]
-    Missing { part: &'static str, id: String, asked: bool },
+    #[error("the {part} {id}: not all of it is shown, and {why}")]
+    Missing { part: &'static str, id: String, why: String },
     /// There is nothing.
     #[error("neither an item nor an assignment is shown")]
     Nothing,
@@ -60,11 +60,20 @@ pub(crate) enum PairError {
 }
 
 impl ShownPair {
-    /// How many bytes its texts have.
+    /// How many bytes it takes: a source may put them wherever it likes.
     pub(crate) fn bytes(&self) -> usize {
         let of = |shown: &ShownItem| {
-            let texts = [Some(&shown.owner.key), Some(&shown.signature), shown.data.as_ref()];
-            let tags = shown.tags.iter().map(|tag| tag.name.len() + tag.value.len());
+            let ShownItem { id, owner, tags, signature, anchor, target, data } = shown;
+            let texts = [
+                Some(id),
+                Some(&owner.key),
+                Some(signature),
+                anchor.as_ref(),
+                target.as_ref(),
+                data.as_ref(),
+            ];
+            let of_tag = |tag: &ShownTag| size_of::<ShownTag>() + tag.name.len() + tag.value.len();
+            let tags = tags.iter().map(of_tag);
             texts.into_iter().flatten().map(String::len).chain(tags).fold(0, usize::saturating_add)
         };
         [&self.message, &self.assignment].into_iter().flatten().map(of).fold(0, usize::saturating_add)
@@ -100,19 +109,26 @@ fn part(
     let failed = match (shown.assemble(&hidden), elsewhere, shown.id.parse::<Id>()) {
         (Ok(bytes), ..) => return Ok(bytes),
         (Err(AssembleError::Incomplete), Some(elsewhere), Ok(asked)) => {
-            let found = elsewhere.parts(asked);
-            let found = found.map_err(|error| PairError::Gateway { part, id: id.clone(), error })?;
+            let found = match elsewhere.parts(asked) {
+                Ok(found) => found,
+                Err(error) if error.is_transient() => return Err(PairError::Gateway { part, id, error }),
+                // It answers others: what it refuses or cannot give of one item ends no import.
+                Err(error) => return Err(PairError::Missing { part, id, why: error.to_string() }),
+            };
             let is_missing = found.anchor.is_none() || found.data.is_none();
             let known = hidden.data.take();
             hidden = HiddenParts { data: known.or(found.data), anchor: found.anchor };
             match shown.assemble(&hidden) {
                 Ok(bytes) => return Ok(bytes),
-                Err(_) if is_missing => return Err(PairError::Missing { part, id, asked: true }),
+                Err(_) if is_missing => {
+                    let why = "the gateway has nothing of it".to_owned();
+                    return Err(PairError::Missing { part, id, why });
+                }
                 Err(error) => (error, true),
             }
         }
         (Err(AssembleError::Incomplete), None, _) => {
-            return Err(PairError::Missing { part, id, asked: false });
+            return Err(PairError::Missing { part, id, why: "no gateway was asked".to_owned() });
         }
         (Err(error), ..) => (error, false),
     };

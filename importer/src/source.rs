@@ -119,6 +119,8 @@ pub enum SourceRow {
     Shown(Box<ShownRow>),
     /// A row that the log has already, at this place; without a nonce, the process.
     There(ProcessId, Option<Nonce>),
+    /// No row of what is read, but one of the source that the log has at this place.
+    Has(ProcessId, Nonce),
     /// No row, but something of the source that is out of the ordinary.
     Remark {
         /// Where it is in the source.
@@ -130,23 +132,49 @@ pub enum SourceRow {
     Absent(ProcessId),
     /// A row of which nothing can be stored.
     Unreadable {
+        /// Whose it is, where that is known.
+        process: Option<ProcessId>,
         /// Where it is in the source.
         place: String,
         /// What is wrong with it.
         reason: String,
     },
+    /// The source does not serve the rest of a process now, of which it has served the beginning at some time.
+    Unserved {
+        /// Whose rest it is.
+        process: ProcessId,
+        /// Why it is not served.
+        reason: String,
+    },
 }
 
 impl SourceRow {
+    /// Whose row it is, where that is known.
+    pub(crate) fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Stored(row) => row.process,
+            Self::Shown(row) => Some(row.process),
+            Self::There(process, _) | Self::Has(process, _) | Self::Absent(process) => Some(*process),
+            Self::Unserved { process, .. } => Some(*process),
+            Self::Unreadable { process, .. } => *process,
+            Self::Remark { .. } => None,
+        }
+    }
+
     /// About how many bytes it holds.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Stored(row) => {
                 let shown = row.shown.as_ref().map_or(0, |pair| pair.bytes());
-                row.blob.len().saturating_add(shown)
+                let texts = [&row.message, &row.assignment, &row.chain].into_iter().flatten();
+                let texts = texts.map(String::len).fold(row.place.len(), usize::saturating_add);
+                row.blob.len().saturating_add(shown).saturating_add(texts)
             }
             Self::Shown(row) => row.pair.bytes(),
-            Self::There(..) | Self::Remark { .. } | Self::Absent(_) | Self::Unreadable { .. } => 0,
+            Self::Unreadable { place, reason, .. } => place.len().saturating_add(reason.len()),
+            Self::Remark { place, flaw } => place.len().saturating_add(flaw.what.len()),
+            Self::Unserved { reason, .. } => reason.len(),
+            Self::There(..) | Self::Has(..) | Self::Absent(_) => 0,
         }
     }
 }
@@ -183,6 +211,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::assemble::ShownTag;
 
     #[test]
     fn what_json_shows_counts_as_what_is_stored_does() {
@@ -195,7 +224,7 @@ mod tests {
             let process = ans104::Id::from_bytes([7; 32]).into();
             SourceRow::Shown(Box::new(ShownRow { place: String::new(), process, pair }))
         };
-        assert_eq!(shown(1000).bytes(), 3002);
+        assert_eq!(shown(1000).bytes(), 3003 + size_of::<ShownTag>());
         let stored = StoredRow { blob: vec![0; 500], ..StoredRow::default() };
         assert_eq!(
             (SourceRow::Stored(stored).bytes(), SourceRow::There(ProcessId::NODE, None).bytes()),

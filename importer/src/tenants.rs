@@ -1,6 +1,6 @@
 //! The databases of a scheduler that serves several tenants, as one source: a list says which process is in which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use projections::{DatabaseUrl, DatabaseUrlError};
@@ -10,13 +10,17 @@ use thiserror::Error;
 
 use crate::deep_hashes::ByteStore;
 use crate::postgres::{PostgresSource, PostgresSourceError};
-use crate::source::{ImportScope, Source, SourceError, SourceTotals, SourceVisit};
+use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::stores::ForeignStoreError;
 use crate::target::KnownRows;
 
 /// The tenants of one scheduler: its databases, and the processes in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantList(Vec<Tenant>);
+pub struct TenantList {
+    /// The scheduler.
+    own: String,
+    tenants: Vec<Tenant>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tenant {
@@ -26,7 +30,10 @@ struct Tenant {
 }
 
 /// All tenants of a scheduler.
-pub struct TenantsSource(Vec<(PostgresSource, Vec<ProcessId>)>);
+pub struct TenantsSource {
+    own: String,
+    databases: Vec<(PostgresSource, Vec<ProcessId>)>,
+}
 
 /// Why tenants are not read.
 #[derive(Debug, Error)]
@@ -124,7 +131,7 @@ impl TenantList {
             let tenant = tenants.iter_mut().find(|tenant| tenant.database == entry.db_name);
             tenant.ok_or_else(missing)?.processes.push(process);
         }
-        Ok(Self(tenants))
+        Ok(Self { own: bare(own), tenants })
     }
 }
 
@@ -144,7 +151,7 @@ impl TenantsSource {
     /// # Errors
     /// When one of them is not read.
     pub fn open(list: &TenantList, base: &str, byte_stores: Option<&Path>) -> Result<Self, TenantError> {
-        let used: Vec<_> = list.0.iter().filter(|tenant| !tenant.processes.is_empty()).collect();
+        let used: Vec<_> = list.tenants.iter().filter(|tenant| !tenant.processes.is_empty()).collect();
         Self::check_bytes(&used, byte_stores)?;
         let opened = used.into_iter().map(|tenant| {
             let url = format!("{}/{}", base.trim_end_matches('/'), tenant.database);
@@ -153,7 +160,8 @@ impl TenantsSource {
             let bytes = folder.map(|folder| ByteStore::open("MULTI_TENANT_BASE_DATA_DIR", &folder));
             Ok((PostgresSource::open(&url, bytes.transpose()?)?, tenant.processes.clone()))
         });
-        opened.collect::<Result<_, TenantError>>().map(Self)
+        let databases = opened.collect::<Result<_, TenantError>>()?;
+        Ok(Self { own: list.own.clone(), databases })
     }
 
     /// The part of a scope that is in one database; none when nothing of it is.
@@ -166,13 +174,13 @@ impl TenantsSource {
 
 impl Source for TenantsSource {
     fn name(&self) -> String {
-        let names: Vec<_> = self.0.iter().map(|(source, _)| source.name()).collect();
-        names.join(", ")
+        // Its databases may be others tomorrow, and it is still the same.
+        format!("the tenants of {}", self.own)
     }
 
     fn totals(&mut self, scope: &ImportScope) -> Result<SourceTotals, SourceError> {
         let mut all = SourceTotals::default();
-        for (source, processes) in &mut self.0 {
+        for (source, processes) in &mut self.databases {
             let Some(part) = Self::part(processes, scope) else { continue };
             let found = source.totals(&part)?;
             all.processes = all.processes.saturating_add(found.processes);
@@ -188,14 +196,21 @@ impl Source for TenantsSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<(), SourceError> {
         let mut broke = false;
-        for (source, processes) in &mut self.0 {
+        for (source, processes) in &mut self.databases {
             let Some(part) = Self::part(processes, scope) else { continue };
+            let mut missing: BTreeSet<_> = part.processes.iter().copied().collect();
             source.read(&part, known, &mut |row| {
+                if let Some(process) = row.process() {
+                    missing.remove(&process);
+                }
                 let flow = visit(row);
                 broke |= flow.is_break();
                 flow
             })?;
-            if broke {
+            // Of one that was asked for by itself whoever asks tells it, and of a part of the rows nothing can be said.
+            let is_all = scope.processes.is_empty() && scope.rows.is_none();
+            let told = missing.into_iter().filter(|_| is_all);
+            if broke || told.map(SourceRow::Absent).any(|row| visit(row).is_break()) {
                 return Ok(());
             }
         }
@@ -231,7 +246,7 @@ mod tests {
         };
         let read = TenantList::parse(list("b").as_bytes(), "https://su1.example").unwrap();
         let tenants: Vec<_> =
-            read.0.iter().map(|tenant| (tenant.database.as_str(), &tenant.processes[..])).collect();
+            read.tenants.iter().map(|tenant| (tenant.database.as_str(), &tenant.processes[..])).collect();
         assert_eq!(tenants, [("a", &[id(1)][..]), ("b", &[id(2)])]);
         let error = |json: &str, own| TenantList::parse(json.as_bytes(), own).unwrap_err().to_string();
         assert!(error(&list("z"), "https://su1.example").contains("\"z\""));

@@ -173,7 +173,7 @@ fn run_again_it_takes_what_is_new() {
 fn gaps_ties_and_steps_back_are_kept_and_told() {
     let mut sample = SampleProcess::new(1);
     let mut appends = vec![sample.spawn()];
-    for (nonce, time) in [(1, 2_000_000_000_000), (4, 2_000_000_000_000), (5, 1_900_000_000_000)] {
+    for (nonce, time) in [(1, 1_720_000_000_000), (4, 1_720_000_000_000), (5, 1_710_000_000_000)] {
         sample.place_at(Nonce::new(nonce), Timestamp::new(time));
         appends.push(sample.message());
     }
@@ -260,7 +260,11 @@ fn garbage_is_left_out_with_its_reason_and_nothing_else_is() {
         spoil(&mut row);
         source.0.insert(place + 1, SourceRow::Stored(row));
     }
-    source.0.push(SourceRow::Unreadable { place: "row x".to_owned(), reason: "no id".to_owned() });
+    source.0.push(SourceRow::Unreadable {
+        process: None,
+        place: "row x".to_owned(),
+        reason: "no id".to_owned(),
+    });
     let log = log();
     let mut lines = Vec::new();
     let report = ImportReport::new(Some(&mut lines));

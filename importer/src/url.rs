@@ -5,6 +5,7 @@
 //! nonce, so that the last of a page may not be the highest.
 
 mod page;
+mod window;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -17,21 +18,16 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::assemble::ShownItem;
+use crate::patience::{Patience, TellWait};
 use crate::prepare::NONCE_MAX;
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
 use page::{ServedEntry, ShownPage};
+use window::{ENTRY_BYTES_MAX, Window};
 
-/// A page of several nonces has no more bytes: of longer ones fewer are asked for.
-const PAGE_BYTES_MAX: usize = 8 << 20;
-/// What has one nonce has no more.
-const ENTRY_BYTES_MAX: usize = 96 << 20;
-/// How many nonces are asked for at a time, and how many entries may have them.
-const NONCES: u64 = 100;
+/// How many entries may have the nonces that are asked for at a time.
 const ENTRIES: u64 = 1000;
-/// Where nothing is found more are asked for at a time.
-const NONCES_MAX: u64 = 1 << 24;
 /// What the existing scheduler says of a process that it does not have.
 const NEVER_SPAWNED: &str = "Process not found";
 
@@ -40,6 +36,7 @@ pub struct UrlSource {
     base: Url,
     http: Http,
     runtime: Runtime,
+    patience: Patience,
 }
 
 /// Why a scheduler is not asked.
@@ -50,50 +47,14 @@ pub enum UrlSourceError {
     Runtime(#[source] io::Error),
 }
 
-/// Nonces that are asked for: those behind the first, up to the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window {
-    after: Option<u64>,
-    nonces: u64,
-}
-
-impl Window {
-    fn to(self) -> u64 {
-        self.after.map_or(self.nonces.saturating_sub(1), |after| after.saturating_add(self.nonces))
-    }
-
-    /// Whether an entry with this nonce is in it; one without any comes first.
-    fn has(self, nonce: Option<u64>) -> bool {
-        match (self.after, nonce) {
-            (after, None) => after.is_none(),
-            (after, Some(nonce)) => after.is_none_or(|after| after < nonce) && nonce <= self.to(),
-        }
-    }
-
-    fn halved(self) -> Option<Self> {
-        (self.nonces > 1).then_some(Self { nonces: self.nonces / 2, ..self })
-    }
-
-    /// How many bytes a page of it may have.
-    fn bytes_max(self) -> usize {
-        if self.nonces > 1 { PAGE_BYTES_MAX } else { ENTRY_BYTES_MAX }
-    }
-
-    /// What comes behind it; more at a time where nothing was found.
-    fn next(self, is_empty: bool) -> Self {
-        let nonces = self.nonces.saturating_mul(2).min(if is_empty { NONCES_MAX } else { NONCES });
-        Self { after: Some(self.to()), nonces }
-    }
-}
-
 impl UrlSource {
     /// Asks the scheduler at this address.
     ///
     /// # Errors
     /// When there are no resources for it.
-    pub fn new(base: Url, http: Http) -> Result<Self, UrlSourceError> {
+    pub fn new(base: Url, http: Http, tell: TellWait) -> Result<Self, UrlSourceError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(UrlSourceError::Runtime)?;
-        Ok(Self { base, http, runtime })
+        Ok(Self { base, http, runtime, patience: Patience::new(tell) })
     }
 
     fn failed(
@@ -133,7 +94,9 @@ impl UrlSource {
         let id = process.to_string();
         match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())]), ENTRY_BYTES_MAX) {
             Ok(body) => {
-                let item = serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))?;
+                let item = serde_json::from_slice(&body);
+                let item =
+                    item.map_err(|error| Unasked::Odd(format!("what it serves is no process: {error}")))?;
                 Ok(Some(ServedEntry { message: Some(item), assignment: None }))
             }
             Err(Unasked::Missing) => Ok(None),
@@ -146,7 +109,10 @@ impl UrlSource {
     /// Whether anything comes behind a nonce.
     fn is_more(&self, process: ProcessId, after: u64) -> Result<bool, Unasked> {
         let range = [("from-nonce", after.to_string())];
-        self.ask(process, &range, 1, ENTRY_BYTES_MAX).map(|page| !page.edges.is_empty())
+        // Some show the process in every list, which is behind no nonce then.
+        let page = self.ask(process, &range, 2, ENTRY_BYTES_MAX)?;
+        let is_behind = |entry: &ServedEntry| entry.nonce().is_some_and(|nonce| nonce > after);
+        Ok(page.edges.iter().any(|edge| !edge.node.is_of(process) || is_behind(&edge.node)))
     }
 
     fn ask(
@@ -161,14 +127,16 @@ impl UrlSource {
         query.extend_from_slice(range);
         query.push(("show-anchor", "true".to_owned()));
         let body = self.served(&self.url(&[&id], &query), bytes_max)?;
-        serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))
+        serde_json::from_slice(&body)
+            .map_err(|error| Unasked::Odd(format!("what it serves is no page: {error}")))
     }
 
     fn served(&self, url: &Url, bytes_max: usize) -> Result<Vec<u8>, Unasked> {
-        match self.runtime.block_on(self.http.served(url, bytes_max)) {
+        match self.patience.ask(|| self.runtime.block_on(self.http.served(url, bytes_max))) {
             Ok(Some(body)) => Ok(body.into()),
             Ok(None) => Err(Unasked::Missing),
             Err(GatewayError::TooLarge { .. }) => Err(Unasked::TooLarge),
+            Err(error) if error.is_transient() => Err(Unasked::Failed(Box::new(error))),
             Err(GatewayError::Status { status, excerpt, .. }) if status.is_client_error() => {
                 Err(Unasked::Refused(format!("it answers {status}: {excerpt}")))
             }
@@ -184,7 +152,7 @@ impl UrlSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, Unasked> {
-        let mut window = Window { after: None, nonces: NONCES };
+        let mut window = Window::FIRST;
         loop {
             let page = self.page(process, window);
             let is_too_much = match &page {
@@ -199,7 +167,7 @@ impl UrlSource {
             let page = page?;
             if page.page_info.has_next_page {
                 let reason = format!("more than {ENTRIES} entries have the nonce {}", window.to());
-                return Err(Unasked::Failed(reason.into()));
+                return Err(Unasked::Odd(reason));
             }
             let mut entries = entries_of(page, process, window)?;
             let is_empty = entries.is_empty();
@@ -226,7 +194,7 @@ impl UrlSource {
             if is_empty && window.to() >= NONCE_MAX {
                 let reason =
                     format!("it says that more comes, and serves nothing up to nonce {}", window.to());
-                return Err(Unasked::Failed(reason.into()));
+                return Err(Unasked::Odd(reason));
             }
             window = window.next(is_empty);
         }
@@ -242,7 +210,7 @@ fn entries_of(page: ShownPage, process: ProcessId, window: Window) -> Result<Vec
     let served = other.nonce().map_or("one without a nonce".to_owned(), |nonce| format!("nonce {nonce}"));
     let after = window.after.map_or("the first one".to_owned(), |after| format!("the one behind {after}"));
     let reason = format!("it was asked for the nonces from {after} to {}, and serves {served}", window.to());
-    Err(Unasked::Failed(reason.into()))
+    Err(Unasked::Odd(reason))
 }
 
 /// Whether the log has an entry at its place.
@@ -255,6 +223,21 @@ fn is_there(process: ProcessId, entry: &ServedEntry, known: &dyn KnownRows) -> R
         (None, Some(message)) => is(ids.item, message),
         (None, None) => false,
     })
+}
+
+/// Whether the log has the beginning of a process.
+fn is_known(process: ProcessId, known: &dyn KnownRows) -> Result<bool, ReadError> {
+    Ok(known.head(process)?.is_some())
+}
+
+/// What is told of a process that is not served to its end.
+fn unserved(process: ProcessId, has_begun: bool, reason: String) -> SourceRow {
+    match has_begun {
+        true => SourceRow::Unserved { process, reason },
+        false => {
+            SourceRow::Unreadable { process: Some(process), place: format!("process {process}"), reason }
+        }
+    }
 }
 
 fn row(process: ProcessId, entry: ServedEntry) -> SourceRow {
@@ -272,9 +255,11 @@ enum Unasked {
     Missing,
     /// The scheduler will not answer this.
     Refused(String),
+    /// What it serves of the process cannot be right.
+    Odd(String),
     /// What the log has is not known.
     Log(ReadError),
-    /// It could not be asked, or answers nothing that is understood.
+    /// It could not be asked.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -330,23 +315,41 @@ impl Source for UrlSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<(), SourceError> {
         for process in &scope.processes {
-            let read = match self.read_process(*process, known, visit) {
-                Ok(read) => read,
-                Err(Unasked::Missing) => visit(SourceRow::Unreadable {
-                    place: format!("process {process}"),
-                    reason: "it answers 404".to_owned(),
-                }),
+            // Nobody says that there is a process of which nothing comes.
+            let mut is_there = false;
+            let mut visit_row = |row| {
+                is_there = true;
+                visit(row)
+            };
+            let read = self.read_process(*process, known, &mut visit_row);
+            let read = match read {
+                Err(Unasked::Missing) => Err("it answers 404".to_owned()),
                 Err(Unasked::Refused(reason)) => {
-                    visit(SourceRow::Unreadable { place: format!("process {process}"), reason })
+                    is_there |= !reason.contains(NEVER_SPAWNED);
+                    Err(reason)
                 }
-                Err(Unasked::TooLarge) => visit(SourceRow::Unreadable {
-                    place: format!("process {process}"),
-                    reason: format!("an entry has more than {ENTRY_BYTES_MAX} bytes"),
-                }),
+                Err(Unasked::TooLarge) => {
+                    is_there = true;
+                    Err(format!("an entry has more than {ENTRY_BYTES_MAX} bytes"))
+                }
+                Err(Unasked::Odd(reason)) => {
+                    is_there = true;
+                    Err(reason)
+                }
                 Err(Unasked::Failed(error)) => {
                     return Err(self.failed(format!("reading process {process}"), error));
                 }
                 Err(Unasked::Log(error)) => return Err(self.failed("asking the log".to_owned(), error)),
+                Ok(read) => Ok(read),
+            };
+            let read = match read {
+                Ok(read) => read,
+                Err(reason) => {
+                    let is_known = is_known(*process, known);
+                    let is_known =
+                        is_known.map_err(|error| self.failed("asking the log".to_owned(), error))?;
+                    visit(unserved(*process, is_there || is_known, reason))
+                }
             };
             if read.is_break() {
                 return Ok(());

@@ -99,11 +99,17 @@ pub enum DataFolderError {
     },
     /// A part of a history is in it.
     #[error(
-        "an import into {} has not come to its end, and a node that starts on a part of a history gives nonces that are \
+        "an import into {} has not come to its end{}, and a node that starts on a part of a history gives nonces that are \
          taken: type the same `quipu import` again, of one in parts by --range the command without it. If what is missing is \
-         never to come, delete {}", .0.display(), .0.join(IMPORTING).display()
+         never to come, delete {}", .folder.display(), .of.as_ref().map(|of| format!(" (that of {of})")).unwrap_or_default(),
+        .folder.join(IMPORTING).display()
     )]
-    HalfImported(PathBuf),
+    HalfImported {
+        /// The data folder.
+        folder: PathBuf,
+        /// What was to be imported, as the file says; one of several.
+        of: Option<String>,
+    },
     /// The index would not be alone in its folder.
     #[error(
         "the log cannot be kept in {}, which is in the folder of the index, {}; SU_FILE_DB_DIR and SU_INDEX_DB_DIR name \
@@ -182,8 +188,13 @@ pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
 /// # Errors
 /// When that is so.
 pub(crate) fn check_whole(folder: &Path) -> Result<(), DataFolderError> {
-    let is_underway = folder.join(IMPORTING).exists();
-    if is_underway { Err(DataFolderError::HalfImported(folder.to_owned())) } else { Ok(()) }
+    let mark = folder.join(IMPORTING);
+    if !mark.exists() {
+        return Ok(());
+    }
+    // That it is there is enough; what is in it only helps whoever reads this.
+    let of = fs::read_to_string(mark).ok().and_then(|text| text.lines().next().map(str::to_owned));
+    Err(DataFolderError::HalfImported { folder: folder.to_owned(), of })
 }
 
 /// Marks the data folder as that of this store, of which the log is there; it is made if it is missing.

@@ -227,6 +227,7 @@ impl Failure {
         match self {
             Self::Import(
                 ImportCommandError::LeftOut(_)
+                | ImportCommandError::WouldLeaveOut(_)
                 | ImportCommandError::Awaited(_)
                 | ImportCommandError::Absent { .. },
             )

@@ -41,10 +41,16 @@ impl Running {
     }
 
     fn write(&self, append: &log::Append) {
+        self.write_at(append, None);
+    }
+
+    /// With another nonce in its key than the assignment says, if one is given.
+    fn write_at(&self, append: &log::Append, other: Option<i64>) {
         let row = ExistingRow::of(append, &Ed25519Wallet::from_seed([2; 32]));
         let kind = if row.is_process { "process" } else { "message" };
         let (process, assignment) = (row.process, &row.assignment);
-        let (nonce, time, _) = row.place.as_ref().unwrap();
+        let (said, time, _) = row.place.as_ref().unwrap();
+        let nonce = other.unwrap_or(*said);
         self.files.put(format!("{kind}_assignment:{assignment}"), &row.blob).unwrap();
         let table = format!("{kind}_ordering");
         let key = format!("{table}:{process}:{:010}:{nonce:010}:{time:015}:{assignment}", 0);
@@ -124,6 +130,17 @@ fn entries_without_their_bytes_and_keys_of_the_wrong_width_are_told_and_all_othe
     for reason in ["are not in the store of SU_FILE_DB_DIR", "the key is not as the existing scheduler"] {
         assert!(reasons.iter().any(|told| told.contains(reason)), "{reasons:?}");
     }
+}
+
+/// The existing scheduler's own migration gives every process the place 0.
+#[test]
+fn a_migrated_process_comes_at_its_nonce_and_not_at_the_one_of_its_key() {
+    let (running, mut sample) = (Running::start(), SampleProcess::new(1));
+    sample.messages(2).iter().for_each(|message| running.write(message));
+    running.write_at(&sample.spawn(), Some(0));
+    running.write(&sample.message());
+    let summary = imported(&mut running.open());
+    assert_eq!((summary.imported, summary.left_out), (4, 0), "{summary:?}");
 }
 
 #[test]

@@ -2,14 +2,14 @@
 //! process itself comes with its messages, since rows of processes have numbers of their own.
 
 use futures_util::TryStreamExt;
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::PostgresSource;
-use super::rows::{BUNDLE, ProcessRow, of_process};
+use super::rows::{BUNDLE, MessageQuery, ProcessRow, of_process, read_key};
+use super::{ALL_ROWS, PostgresSource};
 use crate::blob::Blob;
-use crate::source::{RowRange, SourceError};
-use crate::target::KnownRows;
+use crate::source::{RowRange, SourceError, SourceRow};
+use crate::target::{KnownRows, PlacedIds};
 use crate::waiting::answered;
 
 /// Why a range is not imported.
@@ -56,6 +56,29 @@ impl PostgresSource {
         }
         let is_own = process.row.is_some_and(|row| (range.first..=range.last).contains(&row));
         Ok(has_some || (!has_any && is_own))
+    }
+
+    /// That the database has what the log has last of a process, where its row is not among those that are read: what comes
+    /// behind it there comes behind it here.
+    pub(super) fn has_head(
+        &mut self,
+        query: &MessageQuery,
+        head: i64,
+        process: ProcessId,
+        known: &dyn KnownRows,
+    ) -> Result<Option<SourceRow>, SourceError> {
+        if query.rows == ALL_ROWS {
+            return Ok(None);
+        }
+        let nonce = Nonce::new(head.unsigned_abs());
+        let there = known.at(process, Some(nonce));
+        let there = there.map_err(|error| self.failed("asking the log", error))?;
+        let query = MessageQuery { nonces: head..=head, rows: ALL_ROWS, ..query.clone() };
+        let sql = query.keys_sql(&self.columns);
+        let keys = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch_all(&mut self.connection);
+        let keys = self.waiting.answer(keys).map_err(|error| self.failed("looking up messages", error))?;
+        let is_it = |ids: PlacedIds| keys.iter().any(|row| read_key(row).is_ok_and(|key| key.is_of(&ids)));
+        Ok(there.is_some_and(is_it).then_some(SourceRow::Has(process, nonce)))
     }
 
     fn check_before(

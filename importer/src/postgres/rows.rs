@@ -162,10 +162,10 @@ fn read_bundle(row: &PgRow, at: usize) -> Result<Vec<u8>, String> {
 }
 
 /// A row as it is stored. One of which a column cannot be read is a row of its own, not the end of all.
-fn stored_or_told(place: String, stored: Result<StoredRow, String>) -> SourceRow {
+fn stored_or_told(process: Option<ProcessId>, place: String, stored: Result<StoredRow, String>) -> SourceRow {
     match stored {
         Ok(stored) => SourceRow::Stored(StoredRow { place, ..stored }),
-        Err(reason) => SourceRow::Unreadable { place, reason },
+        Err(reason) => SourceRow::Unreadable { process, place, reason },
     }
 }
 
@@ -182,13 +182,14 @@ pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> SourceRow {
         })
     };
     let stored = read_bundle(row, 0).and_then(|blob| columns(blob).map_err(|error| error.to_string()));
-    stored_or_told(process.place(), stored)
+    stored_or_told(process.id.parse().ok(), process.place(), stored)
 }
 
 pub(super) fn read_message(row: &PgRow, process: Option<ProcessId>) -> SourceRow {
     let place = row.try_get::<i64, _>(0).map_or("messages".to_owned(), |row| format!("messages, row {row}"));
     if process.is_none() {
-        return SourceRow::Unreadable { place, reason: "process_id is no id of 43 characters".to_owned() };
+        let reason = "process_id is no id of 43 characters".to_owned();
+        return SourceRow::Unreadable { process, place, reason };
     }
     let columns = |blob| -> Result<StoredRow, sqlx::Error> {
         Ok(StoredRow {
@@ -203,5 +204,5 @@ pub(super) fn read_message(row: &PgRow, process: Option<ProcessId>) -> SourceRow
         })
     };
     let stored = read_bundle(row, 1).and_then(|blob| columns(blob).map_err(|error| error.to_string()));
-    stored_or_told(place, stored)
+    stored_or_told(process, place, stored)
 }

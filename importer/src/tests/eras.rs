@@ -129,7 +129,7 @@ fn chains_that_do_not_follow_and_assignments_of_other_messages_are_kept_and_told
     for (nonce, chain, named) in rows {
         let item = sample.user.message(sample.process, &[], nonce.as_bytes());
         let (message, time) =
-            (named.unwrap_or_else(|| id_of(&item)).to_string(), format!("200000000000{nonce}"));
+            (named.unwrap_or_else(|| id_of(&item)).to_string(), format!("172000000000{nonce}"));
         let mut tags = vec![
             ("Process", process.as_str()),
             ("Nonce", nonce),

@@ -132,6 +132,31 @@ fn of_two_with_one_nonce_at_the_end_the_latest_is_kept_which_is_gone_on_from() {
     }
 }
 
+/// A plan tells each flaw that an import finds.
+#[test]
+fn a_plan_tells_of_two_with_one_nonce_and_of_one_that_is_there_twice() {
+    let (_, appends, other) = forked();
+    let mut rows = appends.clone();
+    rows.insert(5, other);
+    rows.push(appends[6].clone());
+    let planned = import(&mut usual(&rows), None, &options(), ImportReport::new(None), &mut |_| ()).unwrap();
+    let imported = imported(&mut usual(&rows), &log());
+    assert_eq!(flaws(&planned), [(FlawKind::DuplicateNonce, 1)]);
+    assert_eq!(planned, imported);
+}
+
+#[test]
+fn a_process_that_ends_later_than_now_is_told_and_a_time_beyond_all_is_left_out() {
+    let (mut sample, mut appends) = history(1, 1);
+    sample.place_at(Nonce::new(2), Timestamp::new(4_102_444_800_000));
+    appends.push(sample.message());
+    sample.place_at(Nonce::new(3), Timestamp::new(u64::MAX));
+    appends.push(sample.message());
+    let summary = imported(&mut usual(&appends), &log());
+    assert_eq!((summary.imported, summary.left_out), (3, 1), "{summary:?}");
+    assert_eq!(flaws(&summary), [(FlawKind::Ahead, 1)]);
+}
+
 /// The history of one process, and another message with the nonce of its fifth one.
 fn forked() -> (SampleProcess, Vec<Append>, Append) {
     let (mut sample, appends) = history(1, 6);
@@ -165,6 +190,23 @@ fn nothing_comes_behind_what_was_scheduled_here_and_the_source_has_not() {
     back.extend([other, sample.message()]);
     assert_eq!(imported(&mut usual(&back), &log).imported, 1);
     is_sound(&log);
+}
+
+/// A source tells of some rows that they are there, behind others that it hands over again.
+#[test]
+fn what_the_source_has_too_is_gone_on_with_although_its_chain_breaks_there() {
+    let (_, appends, other) = forked();
+    let log = log();
+    let before: Vec<_> = appends[..4].iter().cloned().chain([other]).collect();
+    imported(&mut usual(&before), &log);
+    let mut source = usual(&appends[..1]);
+    let there = (1..=4).map(|nonce| SourceRow::There(appends[0].process, Some(Nonce::new(nonce))));
+    source.0.extend(there);
+    source.0.extend(usual(&appends[5..]).0);
+    let summary = imported(&mut source, &log);
+    assert_eq!((summary.imported, summary.already_there, summary.left_out), (2, 5, 0), "{summary:?}");
+    assert_eq!(flaws(&summary), [(FlawKind::BrokenChain, 1)]);
+    assert_eq!(nonces(&log), [0, 1, 2, 3, 4, 5, 6]);
 }
 
 #[test]

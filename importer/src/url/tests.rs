@@ -36,15 +36,15 @@ fn entry(append: &Append) -> (u64, Value) {
 
 /// Serves these entries by nonce until the test ends; it knows of no spawn.
 fn serve(entries: Vec<(u64, Value)>) -> String {
-    serve_as(entries, true)
+    serve_as(entries, true, |_, _| None)
 }
 
-/// The same, or all of them whatever it is asked for.
-fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool) -> String {
+/// The same, or all of them whatever it is asked for; it fails where `fails` says so of a call and its number.
+fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool, fails: fn(usize, &str) -> Option<u16>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
-        for socket in listener.incoming() {
+        for (turn, socket) in listener.incoming().enumerate() {
             let (mut socket, mut asked) = (socket.unwrap(), String::new());
             let mut lines = BufReader::new(socket.try_clone().unwrap()).lines();
             while let Some(line) = lines.next().and_then(Result::ok).filter(|line| !line.is_empty()) {
@@ -60,14 +60,15 @@ fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool) -> String {
             let edges: Vec<_> = entries.iter().filter(|(nonce, _)| is_asked(*nonce)).collect();
             let edges: Vec<_> =
                 edges.iter().map(|(nonce, node)| json!({ "node": node, "cursor": nonce })).collect();
-            let (status, body) = match asked.contains("/processes/") {
-                true => (400, json!({ "error": NEVER_SPAWNED })),
-                false => (200, json!({ "page_info": { "has_next_page": false }, "edges": edges })),
+            let (status, body) = match (fails(turn, &asked), asked.contains("/processes/")) {
+                (Some(status), _) => (status, json!({ "error": "not now" })),
+                (None, true) => (400, json!({ "error": NEVER_SPAWNED })),
+                (None, false) => (200, json!({ "page_info": { "has_next_page": false }, "edges": edges })),
             };
             let body = body.to_string();
             let _ = write!(
                 socket,
-                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} X\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
         }
@@ -91,7 +92,7 @@ fn what_another_entry_keeps_out_is_told_by_each_import() {
     log.import(kept.iter().map(import_of).collect()).unwrap().wait().unwrap();
     let url = serve(kept.iter().chain([&other]).map(entry).collect());
     let http = Http::new(HttpOptions::default()).unwrap();
-    let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+    let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http, |_| ()).unwrap();
     let scope = ImportScope { processes: vec![sample.process], rows: None };
     let threads = NonZeroUsize::new(1).unwrap();
     let options = ImportOptions { scope, verify: true, threads, elsewhere: None, pass_missing: false };
@@ -112,6 +113,17 @@ struct Lagging {
     has: AtomicBool,
 }
 
+impl Lagging {
+    /// One for these messages, which has one of them or will have it.
+    fn of(appends: &[Append], late: Id, has: bool) -> Arc<Self> {
+        let items = appends.iter().flat_map(|append| match &append.body {
+            log::Body::Scheduled { item, assignment, .. } => [item.clone(), assignment.clone()],
+            _ => panic!("all are messages"),
+        });
+        Arc::new(Self { items: items.collect(), late, has: AtomicBool::new(has) })
+    }
+}
+
 impl PartsElsewhere for Lagging {
     fn parts(&self, id: Id) -> Result<HiddenParts, GatewayError> {
         let has = self.has.load(Ordering::Relaxed);
@@ -129,15 +141,11 @@ fn what_the_gateway_has_later_is_waited_for_and_nothing_comes_before_it() {
     let appends = [sample.message(), sample.scheduled(&binary), sample.message(), sample.message()];
     let url = serve(appends.iter().map(entry).collect());
     let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
-    let items = appends.iter().flat_map(|append| match &append.body {
-        log::Body::Scheduled { item, assignment, .. } => [item.clone(), assignment.clone()],
-        _ => panic!("all are messages"),
-    });
     let late = ans104::Item::split(&binary).unwrap().id();
-    let gateway = Arc::new(Lagging { items: items.collect(), late, has: AtomicBool::new(false) });
+    let gateway = Lagging::of(&appends, late, false);
     let import = |elsewhere: Option<Arc<dyn PartsElsewhere>>, pass_missing, log: &LocalLog<Memory>| {
         let http = Http::new(HttpOptions::default()).unwrap();
-        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http, |_| ()).unwrap();
         let scope = ImportScope { processes: vec![sample.process], rows: None };
         let threads = NonZeroUsize::new(2).unwrap();
         let options = ImportOptions { scope, verify: true, threads, elsewhere, pass_missing };
@@ -155,34 +163,59 @@ fn what_the_gateway_has_later_is_waited_for_and_nothing_comes_before_it() {
     assert_eq!(import(Some(gateway), false, &other), [0, 3, 1, 0]);
 }
 
+/// What becomes of three messages of such a scheduler: imported, left out, and of these awaited.
+fn imported_of(fails: fn(usize, &str) -> Option<u16>) -> [u64; 3] {
+    let mut sample = SampleProcess::new(1);
+    let messages = sample.messages(3);
+    let url = serve_as(messages.iter().map(entry).collect(), true, fails);
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let http = Http::new(HttpOptions::default()).unwrap();
+    let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http, |_| ()).unwrap();
+    let scope = ImportScope { processes: vec![sample.process], rows: None };
+    let threads = NonZeroUsize::new(1).unwrap();
+    let elsewhere: Option<Arc<dyn PartsElsewhere>> = Some(Lagging::of(&messages, sample.process.id(), true));
+    let options = ImportOptions { scope, verify: true, threads, elsewhere, pass_missing: false };
+    let told = import(&mut source, Some(&log), &options, ImportReport::new(None), &mut |_| ()).unwrap();
+    [told.imported, told.left_out, told.awaited]
+}
+
+#[test]
+fn a_scheduler_that_is_too_busy_is_waited_for() {
+    assert_eq!(imported_of(|call, _| (1..=3).contains(&call).then_some(429)), [3, 0, 0]);
+}
+
+/// A node would give the nonces of what was not served.
+#[test]
+fn what_is_refused_in_the_middle_of_a_process_is_waited_for() {
+    for refused in [
+        |_, asked: &str| asked.contains("from-nonce=99").then_some(400),
+        |_, asked: &str| asked.contains("from-nonce=99").then_some(404),
+    ] {
+        assert_eq!(imported_of(refused), [3, 1, 1]);
+    }
+    assert_eq!(imported_of(|_, _| Some(404)), [0, 1, 0], "nobody says that there is such a process");
+}
+
 #[test]
 fn a_scheduler_that_serves_what_it_was_not_asked_for_is_not_asked_without_end() {
     let mut sample = SampleProcess::new(1);
     let messages: Vec<_> = sample.messages(3).iter().map(entry).collect();
     let far: Vec<_> = messages.iter().map(|(_, shown)| (i64::MAX as u64, shown.clone())).collect();
     for (url, reason) in [
-        (serve_as(messages, false), "asked for the nonces from the one behind 99 to 199"),
+        (serve_as(messages, false, |_, _| None), "asked for the nonces from the one behind 99 to 199"),
         (serve(far), "it says that more comes, and serves nothing"),
     ] {
         let http = Http::new(HttpOptions::default()).unwrap();
-        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http, |_| ()).unwrap();
         let scope = ImportScope { processes: vec![sample.process], rows: None };
-        let read = source.read(&scope, &crate::target::NoLog, &mut |_| ControlFlow::Continue(()));
-        let told = read.unwrap_err().cause.to_string();
+        let mut told = String::new();
+        let mut visit = |row| {
+            if let SourceRow::Unserved { reason, .. } = row {
+                told = reason;
+            }
+            ControlFlow::Continue(())
+        };
+        source.read(&scope, &crate::target::NoLog, &mut visit).unwrap();
         assert!(told.contains(reason), "{told}");
     }
-}
-
-#[test]
-fn windows_follow_each_other_and_grow_over_gaps() {
-    let first = Window { after: None, nonces: 4 };
-    assert_eq!((first.to(), first.halved().unwrap().to()), (3, 1));
-    assert_eq!(first.next(false), Window { after: Some(3), nonces: 8 });
-    assert_eq!(first.next(false).to(), 11);
-    let mut gap = Window { after: Some(u64::MAX - 1), nonces: NONCES };
-    for _ in 0..40 {
-        gap = gap.next(true);
-    }
-    assert_eq!((gap.to(), gap.nonces), (u64::MAX, NONCES_MAX));
-    assert_eq!(Window { after: Some(7), nonces: 1 }.halved(), None);
 }

@@ -104,6 +104,12 @@ impl DatabaseUrl {
         self.connect.clone().application_name(name).extra_float_digits(None).disable_statement_logging()
     }
 
+    /// The name of the database and where it is, which tell it from others.
+    pub fn name(&self) -> String {
+        let database = self.connect.get_database().unwrap_or_else(|| self.connect.get_username());
+        format!("the database {database} at {}", self.place())
+    }
+
     /// Host and port, for the log.
     pub fn place(&self) -> String {
         match self.connect.get_socket() {

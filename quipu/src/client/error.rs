@@ -98,6 +98,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the scheduler says itself that it does not answer now, but may in a moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status: 429 | 503, .. })
+    }
+
     /// The error of a call that got no answer.
     pub fn unreachable(url: &str, error: &(dyn Error + 'static), is_timeout: bool) -> Self {
         let by_tls = tls_reason(error);

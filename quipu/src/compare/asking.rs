@@ -4,9 +4,11 @@
 //! held, so that memory is bounded however long the answers are.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::try_join;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
 use super::differences::{AnswerDifference, AnswerPair, ComparedAnswer};
 use crate::client::{ClientError, Connection, Door, RawAnswer, SchedulerClient};
@@ -15,6 +17,11 @@ use crate::client::{ClientError, Connection, Door, RawAnswer, SchedulerClient};
 const SHORT: usize = 4 << 20;
 /// No entry is longer as JSON.
 const LONG: usize = 128 << 20;
+
+/// For how long one may be too busy, and how long between two questions then, at first and at most.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Both schedulers.
 pub(super) struct SchedulerPair {
@@ -113,7 +120,11 @@ impl SchedulerPair {
         // Nobody closes it.
         let _alone = self.alone.acquire().await;
         let (mut first, mut second) = (self.first.long.connection(), self.second.long.connection());
-        let answers = try_join(first.answer(path), second.answer(path)).await?;
+        let answers = try_join(
+            patiently(async || first.answer(path).await),
+            patiently(async || second.answer(path).await),
+        );
+        let answers = answers.await?;
         Ok(look(self.pair(&answers)?))
     }
 
@@ -129,6 +140,20 @@ impl SchedulerPair {
     }
 }
 
+/// Asks again while the scheduler says that it is too busy: a comparison takes hours, and one such answer is no end of it.
+async fn patiently(
+    mut ask: impl AsyncFnMut() -> Result<RawAnswer, ClientError>,
+) -> Result<RawAnswer, ClientError> {
+    let (since, mut pause) = (Instant::now(), PAUSE);
+    loop {
+        match ask().await {
+            Err(error) if error.is_busy() && since.elapsed() < PATIENCE => sleep(pause).await,
+            answered => return answered,
+        }
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+}
+
 impl AskedScheduler {
     async fn find(scheduler: &SchedulerClient) -> Result<Self, ClientError> {
         let door = Door::find(scheduler).await?;
@@ -138,7 +163,7 @@ impl AskedScheduler {
     async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {
         let idle = self.idle().pop();
         let mut connection = idle.unwrap_or_else(|| self.door.connection());
-        let answer = connection.answer(path).await?;
+        let answer = patiently(async || connection.answer(path).await).await?;
         self.idle().push(connection);
         Ok(answer)
     }
@@ -149,5 +174,31 @@ impl AskedScheduler {
 
     fn compared(&self, answer: &RawAnswer) -> Result<ComparedAnswer, ClientError> {
         Ok(ComparedAnswer { status: answer.status, body: self.door.scheduler().value_of(answer)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_too_busy_is_asked_again_and_not_for_ever() {
+        let asked = Cell::new(0);
+        let answer = |status| {
+            asked.set(asked.get() + 1);
+            Err(ClientError::refused(status, b"slower"))
+        };
+        let done = RawAnswer { status: 200, body: None };
+        let told = patiently(async || if asked.get() < 5 { answer(429) } else { Ok(done.clone()) }).await;
+        assert_eq!((told.unwrap(), asked.get()), (done, 5));
+        let (began, told) = (Instant::now(), patiently(async || answer(503)).await);
+        assert!(told.unwrap_err().is_busy() && began.elapsed() < 2 * PATIENCE);
+        asked.set(0);
+        assert!(patiently(async || answer(500)).await.is_err());
+        assert_eq!(asked.get(), 1);
     }
 }

@@ -112,6 +112,14 @@ pub enum CompareError {
     /// An address is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A history does not end.
+    #[error("one of both says of process {process} that more comes, and serves nothing up to nonce {nonce}")]
+    Endless {
+        /// Whose history it is.
+        process: ProcessId,
+        /// How far it was asked for.
+        nonce: u64,
+    },
     /// What is done is of others.
     #[error(
         "--state: {} is of a comparison of {} with {}; give another file, or remove it", .path.display(), .first,

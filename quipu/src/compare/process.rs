@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::ProcessId;
+use serde_json::Value;
 
 use super::CompareError;
 use super::asking::SchedulerPair;
@@ -22,6 +23,8 @@ use crate::failure::Failure;
 /// So many differences of a process are told, and as many that are meant: these take no room from the others. They are
 /// held until it is known whether the process was spawned twice.
 const TOLD: usize = 10_000;
+/// The existing scheduler has no column for a greater nonce.
+const NONCE_MAX: u64 = i32::MAX as u64;
 /// How many spans are underway at a time.
 const SPANS: usize = 4;
 
@@ -130,6 +133,9 @@ impl<'a> Comparison<'a> {
             let (part, is_empty) = compare_span(pair, process, next, watching).await?;
             self.is_absent &= is_empty;
             self.done(part, last)?;
+            if next.to >= NONCE_MAX {
+                return Err(CompareError::Endless { process, nonce: next.to }.into());
+            }
             next = next.next(is_empty);
         }
         Ok(self.compared())
@@ -192,8 +198,16 @@ impl<'a> Comparison<'a> {
     /// Whether either has anything behind a nonce.
     async fn is_more(&self, after: u64) -> Result<bool, ClientError> {
         let process = self.process;
-        let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=1");
-        let look = |pair: AnswerPair| pair.sides().into_iter().any(|answer| !answer.edges().is_empty());
+        let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=2");
+        // Some show the process in every list, which is behind no nonce then.
+        let id = process.to_string();
+        let is_behind = |edge: &Value| {
+            let Some(node) = edge.get("node") else { return true };
+            let of_process = node.pointer("/message/id").is_some_and(|message| *message == id);
+            !of_process || said(node, "Nonce").is_some_and(|nonce| nonce > after)
+        };
+        let look =
+            |pair: AnswerPair| pair.sides().into_iter().any(|answer| answer.edges().iter().any(is_behind));
         self.pair.look(&path, look).await
     }
 

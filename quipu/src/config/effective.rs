@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Arg, Command, CommandFactory};
 use serde_json::{Value, json};
 
-use super::findings::{FaultSearch, is_flag_of, is_given, name_of};
+use super::findings::{FaultSearch, has_log, is_flag_of, is_given, name_of};
 use super::variables::{ValueOrigin, Variables};
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ impl Effective {
         Ok(Self {
             line: format!("quipu {}", shown_words(command, words).join(" ")),
             settings: settings.collect(),
-            others: others(&described, command, variables),
+            others: others(&described, command, words, variables),
             problems,
         })
     }
@@ -183,16 +183,22 @@ fn shown_words(command: &Command, words: &[String]) -> Vec<String> {
 }
 
 /// Variables that this command does not read and that are known all the same, or stand in the file.
-fn others(all: &Command, command: &Command, variables: &Variables) -> Vec<ShownSetting> {
+fn others(all: &Command, command: &Command, words: &[String], variables: &Variables) -> Vec<ShownSetting> {
     let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
     let others = variables.names().filter(|name| !is_setting(name));
-    others.filter_map(|name| other(all, command.get_name(), name, variables)).collect()
+    let what = (command.get_name(), has_log(command, words, variables));
+    others.filter_map(|name| other(all, what, name, variables)).collect()
 }
 
-fn other(all: &Command, command: &str, name: &str, variables: &Variables) -> Option<ShownSetting> {
+fn other(
+    all: &Command,
+    (command, has_log): (&str, bool),
+    name: &str,
+    variables: &Variables,
+) -> Option<ShownSetting> {
     let (value, origin) = (variables.get(name)?, variables.origin(name)?);
     let shown = without_secrets(&value.to_string_lossy());
-    let (value, meaning) = match (heed_existing(command, name, value), reader(all, name)) {
+    let (value, meaning) = match (heed_existing(command, name, value, has_log), reader(all, name)) {
         (Some(Ok(reason)), _) => (shown, format!("has no effect here: {reason}")),
         (Some(Err(_)), _) => (shown, "refused, see below".to_owned()),
         // Its value may be a secret there.

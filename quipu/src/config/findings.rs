@@ -4,7 +4,8 @@
 //! variable, so that this one is left out and the others come to light the next time.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command, Error, FromArgMatches};
@@ -12,7 +13,7 @@ use clap::{Arg, ArgAction, Command, Error, FromArgMatches};
 use super::variables::Variables;
 use crate::cli::Cli;
 use crate::failure::chain;
-use crate::settings::heed_existing;
+use crate::settings::{heed_existing, is_log_there};
 
 /// What stands for something that must be given and is not, or is wrong.
 const PLACEHOLDER: &str = "-";
@@ -49,8 +50,10 @@ impl<'a> FaultSearch<'a> {
     fn existing(&mut self, command: &Command) {
         let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
         let names = self.variables.names().filter(|name| !is_setting(name));
-        let refused = names
-            .filter_map(|name| heed_existing(command.get_name(), name, self.variables.get(name)?)?.err());
+        let has_log = has_log(command, &self.words, &self.variables);
+        let refused = names.filter_map(|name| {
+            heed_existing(command.get_name(), name, self.variables.get(name)?, has_log)?.err()
+        });
         self.found.extend(refused.map(|error| error.to_string()));
     }
 
@@ -164,6 +167,22 @@ fn variables_in(text: &str) -> BTreeSet<&str> {
 /// The variable of an argument.
 pub(super) fn name_of(arg: &Arg) -> Option<&str> {
     arg.get_env()?.to_str()
+}
+
+/// Whether a command with these settings has a log, or gets it from elsewhere.
+pub(super) fn has_log(command: &Command, words: &[String], variables: &Variables) -> bool {
+    let value = |name: &str| -> Option<OsString> {
+        let arg = command.get_arguments().find(|arg| name_of(arg) == Some(name))?;
+        let Some(at) = words.iter().position(|word| is_flag_of(arg, word)) else {
+            return variables.get(name).map(OsStr::to_owned);
+        };
+        let behind = words.get(at)?.split_once('=').map(|(_, value)| value);
+        behind.or(words.get(at.saturating_add(1)).map(String::as_str)).map(OsString::from)
+    };
+    let path = |name| value(name).map(PathBuf::from);
+    command.get_name() != "su"
+        || value("GATE").is_some()
+        || is_log_there(path("SU_FILE_DB_DIR").as_deref(), path("SU_DATA_DIR").as_deref())
 }
 
 /// Whether an argument is among the words of a command line.

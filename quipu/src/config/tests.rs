@@ -57,7 +57,8 @@ fn every_variable_of_the_existing_scheduler_is_a_setting_or_explained() {
     }
     let mut settings = BTreeSet::new();
     read(&Cli::command(), &mut settings);
-    let heeded = |name: &&str| settings.contains(*name) || heed_existing("su", name, "x".as_ref()).is_some();
+    let heeded =
+        |name: &&str| settings.contains(*name) || heed_existing("su", name, "x".as_ref(), false).is_some();
     let missing: Vec<_> = EXISTING.split_whitespace().filter(|name| !heeded(name)).collect();
     assert!(missing.is_empty(), "neither settings nor explained: {missing:?}");
 }

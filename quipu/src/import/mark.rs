@@ -13,9 +13,11 @@ const FRESH: &str = "importing.new";
 /// What stands for all processes.
 const ALL: &str = "all";
 
-/// What an import has set out to take over, in a file of a line for each process, or one for all of them.
+/// What an import has set out to take over, in a file of a line for each process, or one for all of them, with the source
+/// behind it: what one source has is not there because all of another one is.
 pub(super) struct ImportMark {
     path: PathBuf,
+    source: String,
     scope: BTreeSet<String>,
 }
 
@@ -30,13 +32,15 @@ pub struct ImportMarkError {
 
 impl ImportMark {
     /// Marks the folder before anything is imported. What others have set out for stays.
-    pub(super) fn set(folder: &Path, processes: &[ProcessId]) -> Result<Self, ImportMarkError> {
+    pub(super) fn set(folder: &Path, source: &str, processes: &[ProcessId]) -> Result<Self, ImportMarkError> {
+        let source = source.replace(char::is_control, " ");
+        let of_source = |what: &str| format!("{what} of {source}");
         let scope: BTreeSet<_> = if processes.is_empty() {
-            BTreeSet::from([ALL.to_owned()])
+            BTreeSet::from([of_source(ALL)])
         } else {
-            processes.iter().map(ToString::to_string).collect()
+            processes.iter().map(|process| of_source(&process.to_string())).collect()
         };
-        let mark = Self { path: folder.join(IMPORTING), scope };
+        let mark = Self { path: folder.join(IMPORTING), source, scope };
         let there = mark.read()?;
         let all: BTreeSet<_> = there.union(&mark.scope).cloned().collect();
         if all != there {
@@ -45,17 +49,20 @@ impl ImportMark {
         Ok(mark)
     }
 
-    /// All that this import set out for is accounted for.
-    pub(super) fn done(self) -> Result<(), ImportMarkError> {
+    /// All that this import set out for is accounted for; what others have set out for and have not, one of them.
+    pub(super) fn done(self) -> Result<Option<String>, ImportMarkError> {
         let there = self.read()?;
-        let is_all = self.scope.contains(ALL);
-        let left: BTreeSet<_> = there.difference(&self.scope).filter(|_| !is_all).cloned().collect();
-        if !left.is_empty() {
-            return self.write(&left);
+        let own = format!(" of {}", self.source);
+        let is_all = self.scope.contains(&format!("{ALL}{own}"));
+        let is_done = |line: &String| self.scope.contains(line) || (is_all && line.ends_with(&own));
+        let left: BTreeSet<_> = there.into_iter().filter(|line| !is_done(line)).collect();
+        if let Some(first) = left.first() {
+            self.write(&left)?;
+            return Ok(Some(first.clone()));
         }
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(error)),
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -88,16 +95,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let is_marked = || folder.path().join(IMPORTING).exists();
         let [one, other] = [1, 2].map(|number| ProcessId::from(ans104::Id::from_bytes([number; 32])));
-        let set = |processes: &[ProcessId]| ImportMark::set(folder.path(), processes).unwrap();
+        let set_of = |source: &str, processes: &[ProcessId]| {
+            ImportMark::set(folder.path(), source, processes).unwrap()
+        };
+        let set = |processes: &[ProcessId]| set_of("the database a", processes);
         let first = set(&[one]);
         let second = set(&[other, one]);
-        first.done().unwrap();
+        assert_eq!(first.done().unwrap(), Some(format!("{other} of the database a")));
         assert!(is_marked(), "the other one is underway");
-        second.done().unwrap();
+        assert_eq!(second.done().unwrap(), None);
         assert!(!is_marked());
         // One that was killed, and another one of a part of it.
         drop(set(&[]));
         set(&[one]).done().unwrap();
+        assert!(is_marked());
+        // And all of another source, whose processes are others.
+        let left = set_of("the database b", &[]).done().unwrap();
+        assert_eq!(left.as_deref(), Some("all of the database a"));
         assert!(is_marked());
         set(&[]).done().unwrap();
         assert!(!is_marked());

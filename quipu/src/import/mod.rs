@@ -123,6 +123,13 @@ pub enum ImportCommandError {
         .0.as_ref().map_or("SU_DATA_DIR is not set".to_owned(), |folder| format!("there is none in {}", folder.display()))
     )]
     NoByteStore(Option<PathBuf>),
+    /// The same of the tenants.
+    #[error(
+        "USE_DISK=true says that the tenants have byte stores, and MULTI_TENANT_BASE_DATA_DIR is not set: their content hashes \
+         would be lost for good, and with them what keeps duplicates out. MULTI_TENANT_BASE_DATA_DIR \
+         (--multi-tenant-base-data-dir) names the folder that they are in; USE_DISK=false imports without them"
+    )]
+    NoTenantStores,
     /// The file of processes cannot be used.
     #[error(transparent)]
     Processes(#[from] ProcessFileError),
@@ -200,10 +207,14 @@ pub enum ImportCommandError {
          for a log takes nothing in before what it has", counted(*.0, "row")
     )]
     LeftOut(u64),
-    /// It is done, but for what a gateway may have later.
+    /// The same of a plan.
+    #[error("an import would leave out {}, each of which --report names", counted(*.0, "row"))]
+    WouldLeaveOut(u64),
+    /// It is done, but for what the source or a gateway may serve later.
     #[error(
-        "not in the log yet: {}, since the gateway does not have what JSON does not show. The same command goes on once it has; \
-         until then no node starts on the folder. --pass-missing leaves such rows out for good", counted(*.0, "row")
+        "not in the log yet: {}, since the source or the gateway does not serve now what they need. The same command goes on \
+         once that is served; until then no node starts on the folder. --pass-missing leaves such rows out for good",
+        counted(*.0, "row")
     )]
     Awaited(u64),
     /// It is done, but what was asked for is not there.
@@ -221,7 +232,12 @@ impl ImportCommandError {
     pub fn is_wrong_setting(&self) -> bool {
         matches!(
             self,
-            Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_) | Self::NoByteStore(_)
+            Self::Missing(_)
+                | Self::Url(_)
+                | Self::Endpoint(_)
+                | Self::Processes(_)
+                | Self::NoByteStore(_)
+                | Self::NoTenantStores
         )
     }
 }
@@ -240,6 +256,7 @@ impl ImportArgs {
             (0, 0) => Ok(()),
             _ if summary.awaited > 0 => Err(ImportCommandError::Awaited(summary.awaited).into()),
             (0, count) => Err(ImportCommandError::Absent { count, first: summary.first_absent }.into()),
+            (rows, _) if self.plan => Err(ImportCommandError::WouldLeaveOut(rows).into()),
             (rows, _) => Err(ImportCommandError::LeftOut(rows).into()),
         }
     }
@@ -267,7 +284,11 @@ impl ImportArgs {
         processes.sort_unstable();
         processes.dedup();
         let log = self.to.as_deref().map(open_log).transpose()?;
-        let mark = self.to.as_deref().map(|folder| ImportMark::set(folder, &processes)).transpose()?;
+        let mark = self
+            .to
+            .as_deref()
+            .map(|folder| ImportMark::set(folder, &source.name(), &processes))
+            .transpose()?;
         let target = log.as_ref().map(|log| log as &dyn ImportTarget);
         let mut lines = self.report.as_deref().map(report_file).transpose()?;
         let report = ImportReport::new(lines.as_mut().map(|lines| lines as &mut dyn Write));
@@ -288,7 +309,12 @@ impl ImportArgs {
         let summary = imported.map_err(ended)?;
         // Of a part by rows nobody knows whether the others are there, and of what a gateway may have later it is not.
         if self.range.is_none() && summary.awaited == 0 {
-            mark.map(ImportMark::done).transpose()?;
+            let left = mark.map(ImportMark::done).transpose()?.flatten();
+            if let Some(left) = left {
+                say(format_args!(
+                    "another import into the folder has not come to its end, that of {left}: no node starts before"
+                ));
+            }
         }
         Ok(summary)
     }

@@ -138,7 +138,7 @@ impl SourceArgs {
                     silence_timeout: PAGE_SILENCE,
                     ..HttpOptions::default()
                 };
-                Box::new(UrlSource::new(base, Http::new(options)?)?)
+                Box::new(UrlSource::new(base, Http::new(options)?, tell_wait)?)
             }
         })
     }
@@ -168,13 +168,20 @@ impl SourceArgs {
         let (Some(list), Some(own), Some(base)) = (list, &self.own_url, &self.multi_tenant_base_conn) else {
             return Err(ImportCommandError::Missing(NO_TENANTS));
         };
+        let byte_stores = self.multi_tenant_base_data_dir.as_deref();
+        if byte_stores.is_none() {
+            if self.use_disk.as_deref() == Some("true") {
+                return Err(ImportCommandError::NoTenantStores);
+            }
+            say(format_args!("no content hashes are read: MULTI_TENANT_BASE_DATA_DIR is not set"));
+        }
         let url = parse_file_url("PROCESS_WHITELIST_URL", list)?;
         let http = Http::new(HttpOptions::default())?;
         let runtime =
             runtime().map_err(|_| ImportCommandError::Missing("no async runtime can be started"))?;
         let json = runtime.block_on(http.list(&url, LIST_BYTES_MAX))?;
         let list = TenantList::parse(&json, own)?;
-        Ok(TenantsSource::open(&list, base, self.multi_tenant_base_data_dir.as_deref())?)
+        Ok(TenantsSource::open(&list, base, byte_stores)?)
     }
 
     /// What is asked for what JSON does not show.
@@ -194,9 +201,13 @@ impl SourceArgs {
             heads: Vec::new(),
             redirect_hosts: Vec::new(),
         };
-        let gateway = WaitingGateway::new(Http::new(HttpOptions::default())?, endpoints)?;
+        let gateway = WaitingGateway::new(Http::new(HttpOptions::default())?, endpoints, tell_wait)?;
         Ok(Some(Arc::new(gateway)))
     }
+}
+
+fn tell_wait(waiting: &str) {
+    say(format_args!("{waiting}"));
 }
 
 const NO_ROWS: &str =

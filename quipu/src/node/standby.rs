@@ -83,7 +83,7 @@ impl StandbyArgs {
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
-        tell_unused().map_err(SettingError::from)?;
+        tell_unused(true).map_err(SettingError::from)?;
         let (is_located, has_peers) = (self.location.is_set(), self.replication.has_peers());
         let (options, standing) = self.options()?;
         if is_located && standing.votes.is_none() {

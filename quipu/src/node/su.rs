@@ -85,7 +85,7 @@ impl SuArgs {
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
-        tell_unused().map_err(SettingError::from)?;
+        tell_unused(self.gate.is_set() || self.data.has_log()).map_err(SettingError::from)?;
         let (options, writing) = self.options()?;
         if options.endpoints.upload.is_none() {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");

@@ -52,6 +52,11 @@ impl DataArgs {
         StoreMemory::new(usize::try_from(self.max_store_memory).unwrap_or(usize::MAX))
     }
 
+    /// Whether there is a log in its folder.
+    pub fn has_log(&self) -> bool {
+        is_log_there(self.su_file_db_dir.as_deref(), Some(&self.su_data_dir))
+    }
+
     /// All folders.
     pub fn paths(self) -> DataPaths {
         let usual = DataPaths::in_folder(self.su_data_dir);
@@ -61,4 +66,10 @@ impl DataArgs {
             folder: usual.folder,
         }
     }
+}
+
+/// Whether there is a log where these settings have it, as `SU_FILE_DB_DIR` and `SU_DATA_DIR` say.
+pub fn is_log_there(files: Option<&Path>, folder: Option<&Path>) -> bool {
+    let usual = DataPaths::in_folder(folder.unwrap_or(Path::new(DATA_DIR)).to_owned()).log;
+    files.unwrap_or(&usual).join("CURRENT").is_file()
 }

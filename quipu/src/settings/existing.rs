@@ -8,12 +8,13 @@ use std::ffi::{OsStr, OsString};
 use thiserror::Error;
 use tracing::info;
 
-use Meaning::{Aside, NoEffect, Restricts, RestrictsUnless};
+use Meaning::{Aside, NoEffect, RestrictsUnless, TakenOver};
 
 /// What a variable means to the existing scheduler.
 enum Meaning {
-    /// It restricts or redirects, whatever its value.
-    Restricts(&'static str),
+    /// It names where the data is, which a node here has in its log once it was imported. One that has no log yet, and gets
+    /// it from nobody else, would serve nothing of it.
+    TakenOver(&'static str),
     /// It does so unless it has this value.
     RestrictsUnless(&'static str, &'static str),
     /// Nothing that would be missed here; why.
@@ -22,15 +23,15 @@ enum Meaning {
     Aside(&'static str),
 }
 
-const TENANTS: &str = "serve tenants out of several databases, where a node here serves them out of its log once `quipu import --from \
-    tenants` has taken them over, and needs it no more";
+const TENANTS: &str = "serve tenants out of several databases, and no log is here yet that has them: `quipu import --from tenants --to \
+    FOLDER` takes them over first";
 
 /// All variables of the existing scheduler that are no settings of a node here.
 const VARIABLES: [(&str, Meaning); 15] = [
     ("MODE", RestrictsUnless("su", "make this a router, as `quipu router` does")),
-    ("MULTI_TENANT_BASE_CONN", Restricts(TENANTS)),
-    ("MULTI_TENANT_BASE_READ_CONN", Restricts(TENANTS)),
-    ("MULTI_TENANT_BASE_DATA_DIR", Restricts(TENANTS)),
+    ("MULTI_TENANT_BASE_CONN", TakenOver(TENANTS)),
+    ("MULTI_TENANT_BASE_READ_CONN", TakenOver(TENANTS)),
+    ("MULTI_TENANT_BASE_DATA_DIR", TakenOver(TENANTS)),
     ("SCHEDULER_LIST_PATH", NoEffect("it only matters to a router")),
     ("USE_DISK", NoEffect("the log is always on disk")),
     ("USE_LOCAL_STORE", NoEffect("the log is always on the local disk")),
@@ -64,12 +65,13 @@ pub struct UnusedVariable {
     pub reason: &'static str,
 }
 
-/// Says once of each variable of the existing scheduler that is set that it has no effect here.
+/// Says once of each variable of the existing scheduler that is set that it has no effect here; `has_log` where there is a log, or
+/// it comes from elsewhere.
 ///
 /// # Errors
 /// When one is set that would restrict or redirect.
-pub fn tell_unused() -> Result<(), RestrictingVariableError> {
-    for UnusedVariable { name, reason } in unused(|name| env::var_os(name))? {
+pub fn tell_unused(has_log: bool) -> Result<(), RestrictingVariableError> {
+    for UnusedVariable { name, reason } in unused(|name| env::var_os(name), has_log)? {
         info!("{name} has no effect here: {reason}");
     }
     Ok(())
@@ -84,19 +86,20 @@ const ROUTER: &str = "router";
 /// When one is set.
 pub fn check_router_restrictions() -> Result<(), RestrictingVariableError> {
     // What makes it a router is what it is.
-    unused(|name| env::var_os(name).filter(|_| name != "MODE")).map(drop)
+    unused(|name| env::var_os(name).filter(|_| name != "MODE"), true).map(drop)
 }
 
 /// The variables that are set and have no effect here.
 fn unused(
     value_of: impl Fn(&str) -> Option<OsString>,
+    has_log: bool,
 ) -> Result<Vec<UnusedVariable>, RestrictingVariableError> {
     let mut unused = Vec::new();
     for (name, meaning) in &VARIABLES {
         // As everywhere: one that is set to nothing is not set.
         let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
         let quiet = matches!(meaning, Aside(_)) || says_what_is_so(meaning, &value);
-        let reason = heed(name, meaning, &value)?;
+        let reason = heed(name, meaning, &value, has_log)?;
         if !quiet {
             unused.push(UnusedVariable { name, reason });
         }
@@ -112,12 +115,13 @@ pub fn heed_existing(
     command: &str,
     name: &str,
     value: &OsStr,
+    has_log: bool,
 ) -> Option<Result<&'static str, RestrictingVariableError>> {
     if command == ROUTER && name == "MODE" {
         return Some(Ok("what makes it a router is the command"));
     }
     let (name, meaning) = VARIABLES.iter().find(|(known, _)| *known == name)?;
-    Some(heed(name, meaning, value))
+    Some(heed(name, meaning, value, has_log))
 }
 
 /// Whether every machine sets this variable, so that it says nothing of what somebody wants.
@@ -129,11 +133,13 @@ fn heed(
     name: &'static str,
     meaning: &Meaning,
     value: &OsStr,
+    has_log: bool,
 ) -> Result<&'static str, RestrictingVariableError> {
     match meaning {
         NoEffect(reason) | Aside(reason) => Ok(reason),
+        TakenOver(_) if has_log => Ok("what `quipu import` has taken over is served out of a node's log"),
         _ if says_what_is_so(meaning, value) => Ok("it says what is so anyway"),
-        Restricts(effect) | RestrictsUnless(_, effect) => Err(RestrictingVariableError { name, effect }),
+        TakenOver(effect) | RestrictsUnless(_, effect) => Err(RestrictingVariableError { name, effect }),
     }
 }
 
@@ -141,7 +147,7 @@ fn heed(
 fn says_what_is_so(meaning: &Meaning, value: &OsStr) -> bool {
     match meaning {
         RestrictsUnless(harmless, _) => value == *harmless,
-        Restricts(_) | NoEffect(_) | Aside(_) => false,
+        TakenOver(_) | NoEffect(_) | Aside(_) => false,
     }
 }
 
@@ -160,7 +166,11 @@ mod tests {
     }
 
     fn outcome(name: &str, value: &str) -> Outcome {
-        match unused(|asked| (asked == name).then(|| value.into())) {
+        outcome_where(name, value, false)
+    }
+
+    fn outcome_where(name: &str, value: &str, has_log: bool) -> Outcome {
+        match unused(|asked| (asked == name).then(|| value.into()), has_log) {
             Err(error) => {
                 assert!(error.to_string().contains(name), "{error}");
                 assert!(!error.to_string().contains("secret"), "{error} shows the value");
@@ -199,6 +209,9 @@ mod tests {
             assert_eq!(outcome(name, value), *expected, "{name}={value}");
             assert_eq!(outcome(name, ""), Outcome::Quiet, "{name} is set to nothing");
         }
+        let base = "postgres://user:secret@host";
+        assert_eq!(outcome_where("MULTI_TENANT_BASE_CONN", base, true), Outcome::Told);
+        assert_eq!(outcome_where("MODE", "router", true), Outcome::Refused);
         for (name, _) in VARIABLES {
             assert!(usual.iter().any(|(tried, ..)| *tried == name), "{name} is not tried");
         }

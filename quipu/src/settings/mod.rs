@@ -25,7 +25,7 @@ use gateway::EndpointError;
 use thiserror::Error;
 
 pub use clients::{ClientArgs, ClientSettingError};
-pub use data::{DATA_DIR, DEV_DIR, DataArgs};
+pub use data::{DATA_DIR, DEV_DIR, DataArgs, is_log_there};
 pub use existing::{
     RestrictingVariableError, check_router_restrictions, heed_existing, is_everywhere, tell_unused,
 };
