@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::assemble::HiddenParts;
-use crate::patience::{Patience, TellWait};
+use crate::patience::{BusyPatience, TellWait};
 
 /// No item is longer.
 const DATA_MAX: usize = 16 << 20;
@@ -28,7 +28,7 @@ pub trait PartsElsewhere: fmt::Debug + Send + Sync {
 pub struct WaitingGateway {
     gateway: HttpGateway,
     runtime: Runtime,
-    patience: Patience,
+    patience: BusyPatience,
 }
 
 /// Why no gateway can be asked.
@@ -50,7 +50,7 @@ impl WaitingGateway {
     pub fn new(http: Http, endpoints: Endpoints, tell: TellWait) -> Result<Self, WaitingGatewayError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(WaitingGatewayError::Runtime)?;
-        Ok(Self { gateway: HttpGateway::new(http, endpoints), runtime, patience: Patience::new(tell) })
+        Ok(Self { gateway: HttpGateway::new(http, endpoints), runtime, patience: BusyPatience::new(tell) })
     }
 }
 

@@ -15,13 +15,13 @@ pub type TellWait = fn(&str);
 
 /// How a service is waited for.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct BusyPatience {
     tell: TellWait,
     whole: Duration,
     pause: Duration,
 }
 
-impl Patience {
+impl BusyPatience {
     pub(crate) fn new(tell: TellWait) -> Self {
         Self { tell, whole: PATIENCE, pause: PAUSE }
     }
@@ -72,9 +72,9 @@ mod tests {
         }
     }
 
-    fn short() -> Patience {
+    fn short() -> BusyPatience {
         let (whole, pause) = (Duration::from_secs(20), Duration::from_millis(1));
-        Patience { tell: |_| (), whole, pause }
+        BusyPatience { tell: |_| (), whole, pause }
     }
 
     #[test]

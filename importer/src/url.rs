@@ -18,13 +18,13 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::assemble::ShownItem;
-use crate::patience::{Patience, TellWait};
+use crate::patience::{BusyPatience, TellWait};
 use crate::prepare::NONCE_MAX;
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
 use page::{ServedEntry, ShownPage};
-use window::{ENTRY_BYTES_MAX, Window};
+use window::{ENTRY_BYTES_MAX, NonceWindow};
 
 /// How many entries may have the nonces that are asked for at a time.
 const ENTRIES: u64 = 1000;
@@ -36,7 +36,7 @@ pub struct UrlSource {
     base: Url,
     http: Http,
     runtime: Runtime,
-    patience: Patience,
+    patience: BusyPatience,
 }
 
 /// Why a scheduler is not asked.
@@ -54,7 +54,7 @@ impl UrlSource {
     /// When there are no resources for it.
     pub fn new(base: Url, http: Http, tell: TellWait) -> Result<Self, UrlSourceError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(UrlSourceError::Runtime)?;
-        Ok(Self { base, http, runtime, patience: Patience::new(tell) })
+        Ok(Self { base, http, runtime, patience: BusyPatience::new(tell) })
     }
 
     fn failed(
@@ -75,7 +75,7 @@ impl UrlSource {
         url
     }
 
-    fn page(&self, process: ProcessId, window: Window) -> Result<ShownPage, Unasked> {
+    fn page(&self, process: ProcessId, window: NonceWindow) -> Result<ShownPage, Unasked> {
         let after = window.after.map_or("-1".to_owned(), |after| after.to_string());
         let range = [("from-nonce", after), ("to-nonce", window.to().to_string())];
         self.ask(process, &range, ENTRIES, window.bytes_max())
@@ -152,7 +152,7 @@ impl UrlSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, Unasked> {
-        let mut window = Window::FIRST;
+        let mut window = NonceWindow::FIRST;
         loop {
             let page = self.page(process, window);
             let is_too_much = match &page {
@@ -202,7 +202,7 @@ impl UrlSource {
 }
 
 /// The entries of a page. A scheduler that serves others than it was asked for may serve them without end.
-fn entries_of(page: ShownPage, process: ProcessId, window: Window) -> Result<Vec<ServedEntry>, Unasked> {
+fn entries_of(page: ShownPage, process: ProcessId, window: NonceWindow) -> Result<Vec<ServedEntry>, Unasked> {
     let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
     // Some show the process in every list.
     entries.retain(|entry| window.has(entry.nonce()) || !entry.is_of(process));

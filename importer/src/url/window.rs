@@ -11,12 +11,12 @@ const NONCES_MAX: u64 = 1 << 24;
 
 /// Nonces that are asked for: those behind the first, up to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct NonceWindow {
     pub(super) after: Option<u64>,
     nonces: u64,
 }
 
-impl Window {
+impl NonceWindow {
     /// What is asked for first.
     pub(super) const FIRST: Self = Self { after: None, nonces: NONCES };
 
@@ -56,15 +56,15 @@ mod tests {
 
     #[test]
     fn windows_follow_each_other_and_grow_over_gaps() {
-        let first = Window { after: None, nonces: 4 };
+        let first = NonceWindow { after: None, nonces: 4 };
         assert_eq!((first.to(), first.halved().unwrap().to()), (3, 1));
-        assert_eq!(first.next(false), Window { after: Some(3), nonces: 8 });
+        assert_eq!(first.next(false), NonceWindow { after: Some(3), nonces: 8 });
         assert_eq!(first.next(false).to(), 11);
-        let mut gap = Window { after: Some(u64::MAX - 1), nonces: NONCES };
+        let mut gap = NonceWindow { after: Some(u64::MAX - 1), nonces: NONCES };
         for _ in 0..40 {
             gap = gap.next(true);
         }
         assert_eq!((gap.to(), gap.nonces), (u64::MAX, NONCES_MAX));
-        assert_eq!(Window { after: Some(7), nonces: 1 }.halved(), None);
+        assert_eq!(NonceWindow { after: Some(7), nonces: 1 }.halved(), None);
     }
 }
