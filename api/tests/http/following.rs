@@ -36,6 +36,16 @@ async fn followed() -> (TestNode, ProcessId, Vec<Append>) {
     (node, history.process, later)
 }
 
+/// The same, with the memory that all who ask share.
+async fn followed_in_budget() -> (TestNode, ProcessId, Budget) {
+    let budget = Budget::default();
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
+    let (history, _) = history(1);
+    node.append(history.appends).await;
+    (node, history.process, budget)
+}
+
 /// What a stream sends, one event after the other.
 struct Events {
     answer: reqwest::Response,
@@ -214,12 +224,7 @@ async fn nothing_is_waited_for_that_is_there_or_cannot_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_need_not_wait_needs_no_room_to_wait() {
-    let budget = Budget::default();
-    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
-    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
-    let (history, _) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, budget) = followed_in_budget().await;
     let _others = budget.try_claim(Share::Waits, budget.share(Share::Waits)).unwrap();
     for (path, status) in [
         (format!("/{process}?wait=50"), 200),
@@ -233,12 +238,7 @@ async fn who_need_not_wait_needs_no_room_to_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_its_time_is_up_and_when_the_node_stops() {
-    let budget = Budget::default();
-    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
-    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
-    let (history, _) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, budget) = followed_in_budget().await;
     let (status, page) = node.get(&format!("/{process}?from-nonce=3&wait=1")).await;
     assert_eq!((status, page["edges"].as_array().map(Vec::len)), (200, Some(0)));
     let url = format!("{}/{process}?from-nonce=3&wait=50", node.public.url);
