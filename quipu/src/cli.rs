@@ -320,7 +320,6 @@ mod tests {
             "rejoin",
             "gate",
             "gate compact",
-            "gate status --gate etcd",
             "top -n 0",
             "top --sort size",
             "move AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",

@@ -50,6 +50,19 @@ async fn an_operator_sees_what_the_engine_has_and_whether_it_is_sound() {
     assert!(fs::read_dir(work.path()).unwrap().next().is_none(), "what was read is left behind");
 }
 
+#[test]
+fn what_is_no_engine_is_refused_before_anything_is_asked() {
+    let folder = folder();
+    for engine in ["etcd", "ftp://who:guess@host/folder"] {
+        let launch = Launch::command(folder.path(), &["gate", "status", "--gate", engine]);
+        let refused = launch.run();
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        let told = &refused.stderr;
+        assert!(told.contains("s3://bucket/folder") || told.contains("nats://"), "{told}");
+        assert!(!told.contains("guess"), "{told}");
+    }
+}
+
 /// What a command wrote that ended with this code.
 fn said(finished: &Finished, code: i32) -> String {
     assert_eq!(finished.code, Some(code), "{}{}", finished.stdout, finished.stderr);
