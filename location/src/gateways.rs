@@ -102,11 +102,6 @@ impl GatewayMemory {
         }
     }
 
-    /// Whether any was asked for what HyperBEAM reads, and told it.
-    pub(crate) fn knows_hyperbeam(&self) -> bool {
-        !self.hyperbeam.is_empty()
-    }
-
     /// What each of them told when it answered last, if it ever did.
     pub(crate) fn told(&self) -> impl Iterator<Item = (&str, &[LocationRecord])> {
         self.last.iter().filter_map(|told| Some((&*told.gateway, &**told.records.as_ref().ok()?)))

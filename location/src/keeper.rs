@@ -159,8 +159,6 @@ impl LocationKeeper {
         let last = self.last_of(&published).map(|kept| kept.publication.clone());
         self.tell(|now| now.last = last);
         self.ask().await?;
-        // What is published has a nonce above what it reads.
-        self.ask_hyperbeam().await;
         let decided = self.decide().await?;
         self.tell_of(&decided);
         match decided.decision.step {
@@ -183,7 +181,10 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
-        self.ask_earlier().await;
+        // Nothing depends on it, and whoever gives an order has waited for the others.
+        if self.asked.is_empty() {
+            self.ask_earlier().await;
+        }
         Ok(Looked::Asked)
     }
 
@@ -311,9 +312,6 @@ impl LocationKeeper {
         if !self.is_answered {
             // Without them it is not known which nonce counts.
             return Err(LocationError::NoGateway);
-        }
-        if !self.memory.knows_hyperbeam() {
-            self.ask_hyperbeam().await;
         }
         let Decided { now, heard, published, .. } = self.decide().await?;
         if let Some(until) = order_waits(self.place(), &heard.records, &published, now) {

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::LocationKeeper;
 use crate::earlier::EarlierWallet;
 use crate::handle::LocationError;
-use crate::now::{GatewayNow, LocationNow};
+use crate::now::GatewayNow;
 use crate::publications::KeptPublication;
 use crate::readers::hyperbeam_elsewhere;
 
@@ -22,21 +22,23 @@ const FURTHER_MAX: Duration = Duration::from_secs(20);
 const ASKED_MAX: Duration = Duration::from_secs(40);
 
 impl LocationKeeper {
-    /// Asks what gateways tell, and names those that tell something else than before.
+    /// Asks what gateways tell, and names those that tell something else than before. The records that HyperBEAM alone reads are
+    /// no reason to publish, and what is published has a nonce above theirs.
     pub(super) async fn ask(&mut self) -> Result<(), LocationError> {
-        let (gateways, wallet) = (&self.parts.gateways, self.parts.signer.address());
-        let told = gateways.told(wallet, LocationKind::SchedulerLocation, ASKED_MAX).await;
+        let [told, lowercase, title_case] = self.told_of(self.parts.signer.address(), ASKED_MAX).await;
         let looked = self.now()?;
         self.memory.note(&told, looked);
+        // Of who takes too long, what it told before counts.
+        self.memory.note_hyperbeam(lowercase, title_case);
         let now = |told| self.with_hyperbeam(&GatewayNow::of(told, self.place(), looked));
         let gateways: Vec<_> = told.iter().map(now).collect();
-        self.tell_gateways(gateways, |now| now.looked = Some(looked));
+        self.tell_gateways(gateways, looked);
         self.is_answered = told.iter().any(|told| told.records.is_ok());
         Ok(())
     }
 
     /// Tells what gateways say, and names those that say something else than before.
-    fn tell_gateways(&self, gateways: Vec<GatewayNow>, change: impl FnOnce(&mut LocationNow)) {
+    fn tell_gateways(&self, gateways: Vec<GatewayNow>, looked: Timestamp) {
         let before = self.told.borrow().gateways.clone();
         let differ = gateways.iter().any(|one| one.answers && one.troubles().is_none());
         for one in gateways.iter().filter(|one| !before.contains(one)) {
@@ -50,20 +52,8 @@ impl LocationKeeper {
         }
         self.tell(|now| {
             now.gateways = gateways;
-            change(now);
+            now.looked = Some(looked);
         });
-    }
-
-    /// Asks for the records that HyperBEAM reads. They are no reason to publish, and what is published has a nonce above theirs.
-    pub(super) async fn ask_hyperbeam(&mut self) {
-        let wallet = self.parts.signer.address();
-        let asked = |kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX);
-        let (lowercase, title_case) = join!(asked(LocationKind::Lowercase), asked(LocationKind::TitleCase));
-        // Of who takes too long, what it told before counts.
-        self.memory.note_hyperbeam(lowercase, title_case);
-        let gateways: Vec<_> =
-            self.told.borrow().gateways.iter().map(|one| self.with_hyperbeam(one)).collect();
-        self.tell_gateways(gateways, |_| ());
     }
 
     /// Has records that are in no block wait since they were first told so, or taken, and not since this start: who tells one for
@@ -102,7 +92,7 @@ impl LocationKeeper {
         let before = self.told.borrow().earlier.clone();
         let mut earlier = Vec::new();
         // All at once: whoever gives an order waits as long as for one.
-        let told = join_all(wallets.iter().map(|wallet| self.told_of(*wallet))).await;
+        let told = join_all(wallets.iter().map(|wallet| self.told_of(*wallet, FURTHER_MAX))).await;
         for (wallet, [records, lowercase, title_case]) in wallets.into_iter().zip(told) {
             // Of one of whom nobody tells anything now, what was known before is.
             let memory = self.earlier.entry(wallet).or_default();
@@ -119,12 +109,15 @@ impl LocationKeeper {
         self.tell(|now| now.earlier = earlier);
     }
 
-    /// What gateways tell of this wallet: what everybody reads, and what HyperBEAM does.
-    async fn told_of(&self, wallet: Address) -> [Vec<ToldLocations>; 3] {
-        let kinds = [LocationKind::SchedulerLocation, LocationKind::Lowercase, LocationKind::TitleCase];
-        let [records, lowercase, title_case] =
-            kinds.map(|kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX));
-        join!(records, lowercase, title_case).into()
+    /// What gateways tell of this wallet, asked for at once: what everybody reads within this time, and what HyperBEAM does.
+    async fn told_of(&self, wallet: Address, within: Duration) -> [Vec<ToldLocations>; 3] {
+        let asked = |kind, within| self.parts.gateways.told(wallet, kind, within);
+        let told = join!(
+            asked(LocationKind::SchedulerLocation, within),
+            asked(LocationKind::Lowercase, FURTHER_MAX),
+            asked(LocationKind::TitleCase, FURTHER_MAX)
+        );
+        told.into()
     }
 
     /// With where HyperBEAM is led by what it reads, unless that is the record that leads everybody elsewhere.

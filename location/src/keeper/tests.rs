@@ -6,6 +6,7 @@ mod earlier;
 mod hostile;
 mod lasting;
 mod noted;
+mod slow;
 mod taking;
 mod waiting;
 mod whose;

@@ -16,6 +16,8 @@ pub(super) struct Noted {
     pub(super) refusal: Mutex<Option<PublishingRefusal>>,
     pub(super) sought: Mutex<Option<Timestamp>>,
     pub(super) waiting: Mutex<WaitingRecords>,
+    /// The wallets that signed before.
+    pub(super) before: Mutex<Vec<Address>>,
     /// Whose a record is is kept, too.
     pub(super) signs: Mutex<bool>,
     /// Another has the right to send.
@@ -74,6 +76,10 @@ impl Publications for Noted {
         let mut waiting = self.waiting.lock().unwrap();
         waiting.add(records, now);
         Ok(waiting.clone())
+    }
+
+    async fn wallets_before(&self, _: Address) -> Result<Vec<Address>, PublicationsError> {
+        Ok(self.before.lock().unwrap().clone())
     }
 
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
