@@ -87,18 +87,12 @@ impl Router {
     /// Asks one how it does.
     pub(crate) async fn look(&self, member: &FleetMember) {
         let http = &self.asking;
-        // What is told was so after this.
-        let seen = member.mark.now();
-        let (mut look, told) = ask(http, &member.url).await;
+        let (mut look, heard) = self.hear(&member.url, member.store).await;
         let mut address = None;
-        match told {
-            Some(told) => {
-                let counts = told.leads() && !member.is_forgotten();
-                let moves = counts.then_some(told.moves);
-                match (self.take_told(member, told, seen).await, moves) {
-                    (Err(reason), _) => look = Look::Other(reason),
-                    (Ok(()), Some(moves)) => member.standing.moves.told(moves),
-                    (Ok(()), None) => {}
+        match heard {
+            Some(heard) => {
+                if let Err(reason) = self.take_told(member, heard).await {
+                    look = Look::Other(reason);
                 }
             }
             None if look == Look::Open => match existing(http, member).await {
@@ -130,14 +124,12 @@ impl Router {
     /// Asks all that have the store of this one who leads it, for a call that waits for that. How they do is not judged by
     /// it: that has its own pace.
     pub(crate) async fn ask_who_leads(&self, of: &FleetMember) {
-        let http = &self.asking;
         let copies = self.fleet.copies(of);
         stream::iter(copies)
             .for_each_concurrent(AT_ONCE, |member| async move {
-                let seen = member.mark.now();
-                if let (_, Some(told)) = ask(http, &member.url).await {
+                if let (_, Some(heard)) = self.hear(&member.url, member.store).await {
                     // What is wrong with it is told when it is looked at.
-                    let _ = self.take_told(&member, told, seen).await;
+                    let _ = self.take_told(&member, heard).await;
                 }
             })
             .await;

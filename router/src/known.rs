@@ -57,15 +57,29 @@ impl KnownHomes {
         })
     }
 
-    /// Something that is no process was found there.
+    /// Something that is no process was found there, unless it was found later where its process had moved on to.
     pub(crate) fn remember_thing(&self, id: Id, home: Home) {
-        self.things.insert(id, (Instant::now() + THING, home));
+        let now = Instant::now();
+        let _one = self.remembering.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_behind = |(until, known): (Instant, Home)| now < until && home.version < known.version;
+        if !self.things.peek(&id).is_some_and(is_behind) {
+            self.things.insert(id, (now + THING, home));
+        }
     }
 
-    /// A process is there, unless it is known to have moved on.
+    /// A process is there, as is kept on disk, unless it is known to have moved on.
     pub(crate) fn remember(&self, process: ProcessId, home: Home) {
+        self.remember_unless(process, home, |known| known.version > home.version);
+    }
+
+    /// A process is said to be there, which cannot be kept: it counts if it has moved on since.
+    pub(crate) fn remember_meanwhile(&self, process: ProcessId, home: Home) {
+        self.remember_unless(process, home, |known| known.version >= home.version);
+    }
+
+    fn remember_unless(&self, process: ProcessId, home: Home, stays: impl Fn(Home) -> bool) {
         let _one = self.remembering.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.homes.peek(&process).is_none_or(|known| known.version <= home.version) {
+        if !self.homes.peek(&process).is_some_and(stays) {
             self.homes.insert(process, home);
         }
     }
@@ -97,5 +111,62 @@ impl KnownHomes {
     pub(crate) fn absent(&self, subject: &RouteKey) -> Option<Whereabouts> {
         let (until, found) = self.absent.get(subject)?;
         (Instant::now() < until).then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::state::SchedulerNumber;
+
+    /// Answers about one process, in whatever order they come: who has it, by how many moves, and whether that is on disk. On
+    /// disk is one home for each number of moves.
+    fn answers() -> impl Strategy<Value = Vec<(u32, u64, bool)>> {
+        let kept = |(scheduler, version, is_kept)| match is_kept {
+            true => (100 + u32::try_from(version).unwrap(), version, true),
+            false => (scheduler, version, false),
+        };
+        prop::collection::vec((1..9_u32, 0..5_u64, any::<bool>()).prop_map(kept), 1..40)
+    }
+
+    fn few() -> KnownHomes {
+        let (homes, things, absent) = (Cache::new(9), Cache::new(9), Cache::new(9));
+        KnownHomes { homes, things, remembering: Mutex::default(), absent }
+    }
+
+    proptest! {
+        #[test]
+        fn no_older_answer_displaces_a_newer_one_and_none_what_is_on_disk(answers in answers(), bytes: [u8; 32]) {
+            let (known, id) = (few(), Id::from_bytes(bytes));
+            let (process, mut before) = (id.into(), None::<Home>);
+            for (scheduler, version, is_kept) in answers {
+                let home = Home { scheduler: SchedulerNumber(scheduler), version };
+                match is_kept {
+                    true => known.remember(process, home),
+                    false => known.remember_meanwhile(process, home),
+                }
+                let now = known.home(&process).unwrap();
+                let counts = before.is_none_or(|before| match is_kept {
+                    true => version >= before.version,
+                    false => version > before.version,
+                });
+                prop_assert_eq!(Some(now), if counts { Some(home) } else { before });
+                before = Some(now);
+            }
+        }
+
+        #[test]
+        fn what_is_in_a_process_is_where_that_went_last(versions in prop::collection::vec(0..9_u64, 1..20), bytes: [u8; 32]) {
+            let (known, id, mut most) = (few(), Id::from_bytes(bytes), 0);
+            for version in versions {
+                known.remember_thing(id, Home { scheduler: SchedulerNumber(1), version });
+                most = most.max(version);
+                prop_assert_eq!(known.whereabouts(&RouteKey::Any(id)).unwrap().version, most);
+            }
+        }
     }
 }

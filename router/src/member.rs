@@ -83,7 +83,8 @@ struct Asked {
     reached: VecDeque<bool>,
     address: Option<Address>,
     trouble: Option<String>,
-    told: Option<ToldLog>,
+    /// What it told of its log, and when it was asked for that.
+    told: Option<(Instant, ToldLog)>,
     registered: Option<Registered>,
 }
 
@@ -213,11 +214,17 @@ impl MemberStanding {
 
     /// What it tells of its log.
     pub(crate) fn told(&self) -> Option<ToldLog> {
-        self.asked().told.clone()
+        self.asked().told.as_ref().map(|(_, told)| told.clone())
     }
 
-    pub(crate) fn set_told(&self, told: ToldLog) {
-        self.asked().told = Some(told);
+    /// It told this when it was asked then, which counts unless it was asked later and has answered that; whether it counts.
+    pub(crate) fn set_told(&self, told: ToldLog, asked: Instant) -> bool {
+        let mut now = self.asked();
+        let is_newest = now.told.as_ref().is_none_or(|(before, _)| *before <= asked);
+        if is_newest {
+            now.told = Some((asked, told));
+        }
+        is_newest
     }
 
     /// What it said when it registered itself last.

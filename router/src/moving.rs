@@ -130,10 +130,13 @@ impl Router {
             Err(error) => {
                 // Clients are led there all the same, each of them at once: it is kept when the schedulers are looked at.
                 warn!(%error, "where a process has moved cannot be kept");
-                if self.known.home(&route.subject).is_some() {
-                    self.known.remember(route.subject, to);
+                match self.known.home(&route.subject) {
+                    Some(_) => {
+                        self.known.remember_meanwhile(route.subject, to);
+                        self.known.home(&route.subject).unwrap_or(to)
+                    }
+                    None => to,
                 }
-                to
             }
         };
         let member = self.fleet.member(known.scheduler)?;

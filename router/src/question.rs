@@ -82,7 +82,7 @@ impl QuestionPlaces {
 
 impl Asker {
     pub(crate) fn new() -> Result<Self, RouterError> {
-        let http = client(ANSWERED).map_err(RouterError::Client)?;
+        let http = client(ANSWERED, QUESTIONS_EACH).map_err(RouterError::Client)?;
         Ok(Self { http, questions: QuestionPlaces::to_all() })
     }
 

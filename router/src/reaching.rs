@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use crate::health::{ask, existing};
+use crate::health::existing;
 use crate::member::{FleetMember, Look};
 use crate::router::Router;
 
@@ -34,11 +34,8 @@ impl Router {
         {
             return is_back;
         }
-        let seen = member.mark.now();
-        let is_back = match timeout(BACK, ask(&self.asking, &member.url)).await {
-            Ok((Look::Open | Look::Refusing(_), Some(told))) => {
-                self.take_told(member, told, seen).await.is_ok()
-            }
+        let is_back = match timeout(BACK, self.hear(&member.url, member.store)).await {
+            Ok((Look::Open | Look::Refusing(_), Some(heard))) => self.take_told(member, heard).await.is_ok(),
             Ok((Look::Open, None)) => {
                 timeout(BACK, existing(&self.asking, member)).await.is_ok_and(|found| found.is_ok())
             }

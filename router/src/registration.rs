@@ -1,16 +1,17 @@
 //! What schedulers say of themselves when they register: a hint, which the URL that they name has to bear out. A setting that
 //! was copied with another node's URL in it leads nobody anywhere.
 
+use log::StoreId;
 use protocol::Code;
 use uuid::Uuid;
 use web::HttpError;
 
-use crate::health::{ask, get};
+use crate::health::get;
 use crate::member::{Look, Registered};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
-use crate::state::{FleetChange, StoreMark};
-use crate::told::ToldLog;
+use crate::state::FleetChange;
+use crate::told::{HeardLog, ToldLog};
 
 /// A scheduler that registers itself.
 pub(crate) struct Registration {
@@ -40,8 +41,8 @@ impl Router {
             let is_led = !claimed.leads() || claimed.term <= known.term;
             known.store == Some(claimed.store) && is_led && !has_new_admin
         });
-        let seen = known.as_ref().map_or(StoreMark::NONE, |known| known.mark.now());
-        let told = if is_known { None } else { Some(self.borne_out(&url, &claimed).await?) };
+        let store = known.as_ref().and_then(|known| known.store);
+        let heard = if is_known { None } else { Some(self.borne_out(&url, store, &claimed).await?) };
         if let Some(admin) = admin.as_ref().filter(|_| has_new_admin) {
             self.check_admin(&url, admin, claimed.node).await?;
         }
@@ -49,9 +50,9 @@ impl Router {
             self.change(FleetChange::Registered { url: url.clone(), admin }).await?;
         }
         let Some(member) = self.fleet.at(&url) else { return Ok(()) };
-        if let Some(told) = told {
+        if let Some(heard) = heard {
             let wrong = |reason| HttpError::new(Code::InvalidParameter, reason);
-            self.take_told(&member, told, seen).await.map_err(wrong)?;
+            self.take_told(&member, heard).await.map_err(wrong)?;
         }
         member.standing.note_registered(said);
         if member.standing.is_new() {
@@ -85,9 +86,14 @@ impl Router {
     }
 
     /// What answers at this URL, if that is what was said to be there.
-    async fn borne_out(&self, url: &SchedulerUrl, claimed: &ToldLog) -> Result<ToldLog, HttpError> {
+    async fn borne_out(
+        &self,
+        url: &SchedulerUrl,
+        store: Option<StoreId>,
+        claimed: &ToldLog,
+    ) -> Result<HeardLog, HttpError> {
         let wrong = |text| HttpError::new(Code::InvalidParameter, text);
-        match ask(&self.asking, url).await {
+        match self.hear(url, store).await {
             (Look::Away(reason), _) => {
                 let text = format!(
                     "{url} does not answer this router: {reason}; expected the URL where clients find the node"
@@ -98,18 +104,18 @@ impl Router {
             (_, None) => {
                 Err(wrong(format!("{url} answers, and tells no store, as nodes do that register themselves")))
             }
-            (_, Some(told)) if told.store != claimed.store => Err(wrong(format!(
+            (_, Some(HeardLog { log: told, .. })) if told.store != claimed.store => Err(wrong(format!(
                 "at {url} is the store {}, and {} registers itself with that URL: it takes its own PUBLIC_URL",
                 told.store, claimed.store
             ))),
-            (_, Some(told)) if told.is_other(claimed.node) => Err(wrong(format!(
+            (_, Some(HeardLog { log: told, .. })) if told.is_other(claimed.node) => Err(wrong(format!(
                 "at {url} is another node than the one that registers itself with that URL: it takes its own PUBLIC_URL"
             ))),
-            (_, Some(told)) if told.leads() != claimed.leads() => Err(wrong(format!(
+            (_, Some(HeardLog { log: told, .. })) if told.leads() != claimed.leads() => Err(wrong(format!(
                 "at {url} is a {}, and a {} registers itself with that URL: it takes its own PUBLIC_URL",
                 told.role, claimed.role
             ))),
-            (_, Some(told)) => Ok(told),
+            (_, Some(heard)) => Ok(heard),
         }
     }
 }

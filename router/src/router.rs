@@ -24,8 +24,9 @@ use crate::upstream::{Upstream, client};
 
 /// How many signatures are verified at a time.
 const VERIFIED_MAX: usize = 8;
-/// How long a scheduler has to say what it is.
+/// How long a scheduler has to say what it is; and how many connections for that are kept to each.
 const SILENT: Duration = Duration::from_secs(2);
+const LOOKS_IDLE: usize = 2;
 
 /// One door in front of many schedulers.
 pub struct Router {
@@ -101,7 +102,7 @@ impl Router {
         }
         let fleet = Fleet::default();
         fleet.set(schedulers, true);
-        fleet.marks.raise(&state.marks().await?);
+        fleet.marks.raise(state.marks().await?);
         let promoter = options.failover.as_ref().map(Promoter::new);
         let router = Arc::new(Self {
             options,
@@ -112,7 +113,7 @@ impl Router {
             known: KnownHomes::new(),
             lookups: Lookups::new()?,
             upstream: Upstream::new()?,
-            asking: client(SILENT).map_err(RouterError::Client)?,
+            asking: client(SILENT, LOOKS_IDLE).map_err(RouterError::Client)?,
             held: Semaphore::new(HELD_MAX),
             promoter,
             verifying: Arc::new(Semaphore::new(VERIFIED_MAX)),

@@ -1,13 +1,17 @@
 //! What a scheduler tells of its log: which store it is in, in which term, and whether it leads there.
 
+use std::time::Instant;
+
 use log::{StoreId, Term};
 use poem::http::{HeaderMap, HeaderName};
 use tracing::{info, warn};
 use uuid::Uuid;
 use web::fleet_headers::{EVENTS, LEADER, MOVES, NODE, ROLE, STORE, TERM};
 
-use crate::member::FleetMember;
+use crate::health::ask;
+use crate::member::{FleetMember, Look};
 use crate::router::Router;
+use crate::scheduler_url::SchedulerUrl;
 use crate::state::{FleetChange, StoreMark};
 
 /// Longer words are no role.
@@ -54,20 +58,44 @@ pub(crate) fn node_of(headers: &HeaderMap) -> Option<Uuid> {
     headers.get(NODE)?.to_str().ok()?.parse().ok()
 }
 
+/// What a scheduler told when it was asked: what was seen before that of the store that it tells, its log cannot lack. Only who
+/// asks makes one, so that nobody takes in an answer with what was seen later.
+#[derive(Debug)]
+pub(crate) struct HeardLog {
+    pub(crate) log: ToldLog,
+    seen: StoreMark,
+    /// When it was asked.
+    asked: Instant,
+}
+
 impl Router {
-    /// Takes in what a scheduler tells of its log, of which `seen` is what was seen of it before it was asked.
+    /// Asks the scheduler at this URL how it does, and what it has of its log, which is in this store as far as is known.
+    pub(crate) async fn hear(&self, url: &SchedulerUrl, store: Option<StoreId>) -> (Look, Option<HeardLog>) {
+        let mut noted = store;
+        loop {
+            let seen = noted.and_then(|store| self.fleet.marks.seen(store));
+            let asked = Instant::now();
+            let (look, told) = ask(&self.asking, url).await;
+            let Some(log) = told else { return (look, None) };
+            // Of another store than was thought something may have been seen as well: it is asked once more.
+            if noted != Some(log.store) && noted == store && self.fleet.marks.seen(log.store).is_some() {
+                noted = Some(log.store);
+                continue;
+            }
+            let seen = seen.filter(|_| noted == Some(log.store)).unwrap_or(StoreMark::NONE);
+            return (look, Some(HeardLog { log, seen, asked }));
+        }
+    }
+
+    /// Takes in what a scheduler told of its log.
     ///
     /// # Errors
     /// When it is not what the processes are at that this router has placed there; what it is then.
-    pub(crate) async fn take_told(
-        &self,
-        member: &FleetMember,
-        told: ToldLog,
-        seen: StoreMark,
-    ) -> Result<(), String> {
-        let ToldLog { store, term, events, .. } = told;
+    pub(crate) async fn take_told(&self, member: &FleetMember, heard: HeardLog) -> Result<(), String> {
+        let HeardLog { log: told, seen, asked } = heard;
+        let ToldLog { store, term, events, node, moves, .. } = told;
         let led = told.leads().then_some(term);
-        member.standing.set_told(told);
+        let is_newest = member.standing.set_told(told, asked);
         if member.is_forgotten() {
             return Ok(());
         }
@@ -90,10 +118,14 @@ impl Router {
             return Err(format!("it leads in term {led}, and its store is led in term {}", now.lead.term));
         }
         if let Some(events) = events {
-            check_mark(&now, (led, events), seen)?;
+            let check = now.mark.check(seen, (led, events), node);
+            check.map_err(|set_back| format!("{set_back} with `quipu router accept {}`", now.url))?;
             if now.is_lead() {
-                now.mark.raise_in(led, events);
+                now.mark.raise_in(seen, (led, events));
             }
+        }
+        if is_newest {
+            now.standing.moves.told(moves);
         }
         if now.is_lead() && now.lead.copies > 1 && (!member.is_lead() || member.lead.term != now.lead.term) {
             info!(scheduler = %now.url, %store, %term, "this scheduler leads the store from now on");
@@ -102,41 +134,5 @@ impl Router {
     }
 }
 
-/// Refuses a log that was set back to an older copy. What an operator has accepted since it was asked is not held against it.
-fn check_mark(member: &FleetMember, (term, events): (Term, u64), seen: StoreMark) -> Result<(), String> {
-    let is_of_before = seen.accepted < member.mark.now().accepted;
-    if is_of_before || seen.term != term || seen.events <= events {
-        return Ok(());
-    }
-    Err(format!(
-        "its log has {events} events, and {} were seen of it in the same term: it was set back to an older copy, and would give \
-         nonces again that were given; start it on the log that it had, or let another node of its store lead, or give up what \
-         is missing with `quipu router accept {}`",
-        seen.events, member.url
-    ))
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use poem::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn all_of_it_is_told_or_nothing() {
-        let store = "8764e767-2db3-40f5-8016-fc72a3c0996c";
-        let read = |pairs: &[(HeaderName, &str)]| {
-            let pairs =
-                pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
-            ToldLog::of(&HeaderMap::from_iter(pairs))
-        };
-        let told = read(&[(STORE, store), (TERM, "3"), (ROLE, "leader")]).unwrap();
-        assert!(told.leads() && told.term == Term(3) && told.store.to_string() == store);
-        assert!(!read(&[(STORE, store), (TERM, "3"), (ROLE, "standby")]).unwrap().leads());
-        assert_eq!(read(&[(STORE, store), (ROLE, "leader")]), None);
-        assert_eq!(read(&[(STORE, "mine"), (TERM, "3"), (ROLE, "leader")]), None);
-        assert_eq!(read(&[(STORE, store), (TERM, "-3"), (ROLE, "leader")]), None);
-    }
-}
+mod tests;

@@ -122,7 +122,7 @@ pub(crate) enum Unanswered {
 
 impl Upstream {
     pub(crate) fn new() -> Result<Self, RouterError> {
-        let with = |connect| client_within(connect, SILENT).map_err(RouterError::Client);
+        let with = |connect| client_within(connect, SILENT, IDLE_MAX).map_err(RouterError::Client);
         Ok(Self { http: with(CONNECT)?, soon: with(CONNECT_SOON)?, places: CallPlaces::to_all() })
     }
 
@@ -196,18 +196,19 @@ impl Upstream {
     }
 }
 
-/// A client that asks schedulers, takes answers as they are and is led nowhere else.
-pub(crate) fn client(silent: Duration) -> reqwest::Result<reqwest::Client> {
-    client_within(CONNECT, silent)
+/// A client that asks schedulers, takes answers as they are and is led nowhere else. It keeps so many connections to each that
+/// nobody uses.
+pub(crate) fn client(silent: Duration, idle_max: usize) -> reqwest::Result<reqwest::Client> {
+    client_within(CONNECT, silent, idle_max)
 }
 
-fn client_within(connect: Duration, silent: Duration) -> reqwest::Result<reqwest::Client> {
+fn client_within(connect: Duration, silent: Duration, idle_max: usize) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(concat!("quipu-router/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
         .read_timeout(silent)
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_MAX)
+        .pool_max_idle_per_host(idle_max)
         .tcp_nodelay(true)
         .redirect(redirect::Policy::none())
         .no_proxy()
