@@ -25,6 +25,7 @@ use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::{ConnectError, ConnectErrorKind};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Mutex as AsyncMutex;
@@ -104,7 +105,7 @@ impl StreamRecords {
         let client = self.in_time(connect(&self.address, self.answer_within)).await?;
         // Each question has a limit here, which comes first.
         let limit = self.answer_within.saturating_mul(2);
-        let context = ContextBuilder::new().timeout(limit).build(client.map_err(GateError::away)?);
+        let context = ContextBuilder::new().timeout(limit).build(client.map_err(unconnected)?);
         let stream = context.get_stream_no_info(&self.address.stream).await.map_err(GateError::away)?;
         let connected = Connected { context, stream, seen: None };
         *self.known() = Some(connected.clone());
@@ -148,21 +149,35 @@ impl StreamRecords {
     }
 }
 
+/// Why there is no connection: what is set up wrong does not pass by itself.
+fn unconnected(error: ConnectError) -> GateError {
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            GateError::Unfit(format!("the servers do not let this node in: {error}"))
+        }
+        ConnectErrorKind::Tls => GateError::Unfit(format!("its certificates cannot be used: {error}")),
+        _ => GateError::away(error),
+    }
+}
+
 #[async_trait]
 impl NumberedRecords for StreamRecords {
     fn kind(&self) -> &'static str {
         "jetstream"
     }
 
-    async fn prepare(&self) -> Result<Durability, GateError> {
+    async fn prepare(&self, is_first: bool) -> Result<Option<Durability>, GateError> {
         let connected = self.connected().await?;
         let server = connected.context.client().server_info().server_id;
         match &connected.seen {
-            Some((durability, by, at)) if *by == server && at.elapsed() < SEEN_FOR => return Ok(*durability),
+            Some((durability, by, at)) if *by == server && at.elapsed() < SEEN_FOR => {
+                return Ok(Some(*durability));
+            }
             _ => {}
         }
         let seen = match self.seen(&connected.context).await? {
             Some(seen) => seen,
+            None if !is_first => return Ok(None),
             None => {
                 let made =
                     StreamSeen::make(&connected.context, &self.address.stream, self.single_copy_accepted);
@@ -173,7 +188,7 @@ impl NumberedRecords for StreamRecords {
         if let Some(connected) = &mut *self.known() {
             connected.seen = Some((durability, server, Instant::now()));
         }
-        Ok(durability)
+        Ok(Some(durability))
     }
 
     async fn look(&self, _: u64) -> Result<(u64, Durability), GateError> {

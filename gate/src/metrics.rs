@@ -68,6 +68,10 @@ impl GateMeasures {
     /// A record was put: what became of it, after how long.
     pub(crate) fn put(&self, record: &GateRecord, outcome: &Result<Put, GateError>, took: Duration) {
         self.put.record(took.as_secs_f64());
+        if !outcome.as_ref().is_err_and(GateError::may_pass) {
+            // It is put no more.
+            self.waiting_bytes.set(0.0);
+        }
         let outcome = match outcome {
             Ok(Put::Taken) => return self.taken(record),
             Ok(Put::Refused(_)) => "refused",
@@ -81,7 +85,6 @@ impl GateMeasures {
 
     fn taken(&self, record: &GateRecord) {
         self.taken.increment(1);
-        self.waiting_bytes.set(0.0);
         self.position.set(record.after().events as f64);
         match record.batch() {
             Some(batch) => self.batch.record(batch.count() as f64),

@@ -3,6 +3,7 @@
 //! What a record must go on from is read before it is put: what is there never changes, and as its number is taken once, it
 //! is still the last when its successor is created.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::place::GateContents;
 use crate::record::GateRecord;
 use crate::rule::{PutVerdict, judge};
 
-/// How many records are fetched at a time: an engine takes long to answer, whatever it is asked for.
+/// How many records are fetched at a time at most: an engine takes long to answer, whatever it is asked for.
 const AT_A_TIME: usize = 16;
 /// For so long what was last in the engine is taken to be there still: one that is set back is found out by then.
 pub(crate) const SEEN_FOR: Duration = Duration::from_secs(1);
@@ -26,8 +27,10 @@ pub trait NumberedRecords: Send + Sync + 'static {
     /// What kind of engine this is, for people.
     fn kind(&self) -> &'static str;
 
-    /// Sees that the engine does what is relied on, and makes there what is missing: how safely it keeps what it takes.
-    async fn prepare(&self) -> Result<Durability, GateError>;
+    /// Sees that the engine does what is relied on: how safely it keeps what it takes. Where records are kept is made for
+    /// the first of them alone; none where it is missing. Whoever knows of records would make it empty in the place of what
+    /// was lost.
+    async fn prepare(&self, is_first: bool) -> Result<Option<Durability>, GateError>;
 
     /// How many records there are, of which so many were seen before, and how safely they are kept. Nothing is made.
     async fn look(&self, known: u64) -> Result<(u64, Durability), GateError>;
@@ -53,11 +56,13 @@ pub struct NumberedGate<R> {
     seen_for: Duration,
     /// The newest record, and when it was known to be there.
     seen: Mutex<Option<(GateContents, Instant)>>,
+    /// How large the largest of the records is that were asked for last: so large the next ones may be.
+    largest: AtomicUsize,
 }
 
 impl<R: NumberedRecords> NumberedGate<R> {
     pub(crate) fn over(records: R) -> Self {
-        Self { records, seen_for: SEEN_FOR, seen: Mutex::default() }
+        Self { records, seen_for: SEEN_FOR, seen: Mutex::default(), largest: AtomicUsize::new(0) }
     }
 
     /// The same, which looks each time.
@@ -76,16 +81,21 @@ impl<R: NumberedRecords> NumberedGate<R> {
         let Some(bytes) = self.records.bytes(number).await? else { return Ok(None) };
         let damaged = |reason: String| GateError::Damaged { number, reason };
         let record = GateRecord::decode(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if record.number() == number {
-            Ok(Some(record))
-        } else {
-            Err(damaged("another one is there".to_owned()))
+        if record.number() != number {
+            return Err(damaged("another one is there".to_owned()));
         }
+        self.largest.fetch_max(record.size(), Ordering::Relaxed);
+        Ok(Some(record))
     }
 
     async fn end(&self) -> Result<Option<GateContents>, GateError> {
         let known = self.seen().map_or(0, |(contents, _)| contents.end.records);
         let (count, durability) = self.records.look(known).await?;
+        if let Some(last) = known.checked_sub(1).filter(|_| count < known)
+            && !self.records.stays_missing(last).await?
+        {
+            return Err(changing());
+        }
         let Some(last) = count.checked_sub(1) else { return Ok(None) };
         let contents = up_to(&self.record(last).await?.ok_or_else(changing)?, durability);
         self.note(contents);
@@ -125,6 +135,12 @@ impl<R: NumberedRecords> NumberedGate<R> {
         Ok(GateError::Forgot { there, known: number.saturating_add(1) })
     }
 
+    /// How many records are asked for at once where so many bytes are wanted: what is answered beyond them is carried in
+    /// vain, and servers end a connection on which too much waits.
+    fn fitting(&self, bytes: usize) -> usize {
+        bytes.checked_div(self.largest.load(Ordering::Relaxed)).unwrap_or(1).min(AT_A_TIME)
+    }
+
     async fn refused(&self) -> Result<Put, GateError> {
         Ok(Put::Refused(self.end().await?.ok_or_else(changing)?))
     }
@@ -158,7 +174,7 @@ impl<R: NumberedRecords> Gate for NumberedGate<R> {
     }
 
     async fn contents(&self) -> Result<Option<GateContents>, GateError> {
-        self.records.prepare().await?;
+        self.records.prepare(false).await?;
         self.end().await
     }
 
@@ -167,7 +183,10 @@ impl<R: NumberedRecords> Gate for NumberedGate<R> {
     }
 
     async fn put(&self, record: &GateRecord) -> Result<Put, GateError> {
-        let durability = self.records.prepare().await?;
+        let first = record.number().checked_sub(1);
+        let Some(durability) = self.records.prepare(first.is_none()).await? else {
+            return Err(self.missing(first.unwrap_or_default()).await?);
+        };
         let before = self.before(record, durability).await?;
         match judge(before.as_ref(), record)? {
             PutVerdict::Next => {}
@@ -185,17 +204,27 @@ impl<R: NumberedRecords> Gate for NumberedGate<R> {
     }
 
     async fn read(&self, from: u64, bytes: usize) -> Result<Vec<GateRecord>, GateError> {
-        let at_a_time = if bytes < crate::BATCH_BYTES { 1 } else { AT_A_TIME };
-        let numbers = (0..=u64::MAX).map_while(|step| from.checked_add(step));
-        let mut records = stream::iter(numbers).map(|number| self.record(number)).buffered(at_a_time);
         let (mut page, mut size) = (Vec::new(), 0_usize);
-        while let Some(record) = records.next().await {
-            let Some(record) = record? else { break };
-            size = size.saturating_add(record.size());
-            if !page.is_empty() && size > bytes {
+        let mut numbers = from..=u64::MAX;
+        'page: loop {
+            let fitting = self.fitting(bytes.saturating_sub(size));
+            if fitting == 0 && !page.is_empty() {
                 break;
             }
-            page.push(record);
+            let round: Vec<u64> = numbers.by_ref().take(fitting.max(1)).collect();
+            if round.is_empty() {
+                break;
+            }
+            self.largest.store(0, Ordering::Relaxed);
+            let mut round = stream::iter(round).map(|number| self.record(number)).buffered(AT_A_TIME);
+            while let Some(record) = round.next().await {
+                let Some(record) = record? else { break 'page };
+                size = size.saturating_add(record.size());
+                if !page.is_empty() && size > bytes {
+                    break 'page;
+                }
+                page.push(record);
+            }
         }
         let was_seen = self.seen().is_some_and(|(there, _)| from < there.end.records);
         if page.is_empty() && was_seen && !self.records.stays_missing(from).await? {
@@ -208,3 +237,6 @@ impl<R: NumberedRecords> Gate for NumberedGate<R> {
         self.records.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

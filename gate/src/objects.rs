@@ -92,16 +92,16 @@ impl NumberedRecords for ObjectRecords {
     }
 
     /// Sees once that the store does create an object only where there is none: some replace it in silence.
-    async fn prepare(&self) -> Result<Durability, GateError> {
+    async fn prepare(&self, _: bool) -> Result<Option<Durability>, GateError> {
         if self.is_conditional.load(Ordering::Relaxed) {
-            return Ok(self.durability);
+            return Ok(Some(self.durability));
         }
         let object = self.folder.clone().join(CONDITIONAL);
         for _ in 0..2 {
             let mark = PutPayload::from_static(MARK);
             if !self.create_object(&object, mark).await.map_err(GateError::away)? {
                 self.is_conditional.store(true, Ordering::Relaxed);
-                return Ok(self.durability);
+                return Ok(Some(self.durability));
             }
         }
         Err(GateError::Unfit(

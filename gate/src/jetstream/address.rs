@@ -121,7 +121,9 @@ impl JetStreamGateOptions {
 fn parse(address: &str) -> Result<(Vec<ServerAddr>, String), JetStreamAddressError> {
     let (scheme, rest) = address.split_once("://").ok_or(JetStreamAddressError::Url)?;
     let (servers, stream) = rest.split_once('/').ok_or(JetStreamAddressError::Url)?;
-    if !JetStreamGateOptions::is_meant(address) || servers.is_empty() {
+    // Each server with a scheme of its own is another tool's way, and what is behind a ? or # would not be heeded.
+    let is_other = rest.contains("://") || servers.contains(['?', '#']);
+    if !JetStreamGateOptions::is_meant(address) || servers.is_empty() || is_other {
         return Err(JetStreamAddressError::Url);
     }
     if servers.contains('@') {
@@ -170,8 +172,47 @@ pub(super) async fn connect(address: &StreamAddress, within: Duration) -> Result
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::JetStreamGate;
+
+    /// What is sent to a server that asks for no TLS.
+    async fn sent(scheme: &str, trusted: Option<PathBuf>) -> Vec<u8> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}/stream", listener.local_addr().unwrap());
+        let settings = [(USER, "who".to_owned()), (PASSWORD, "knots".to_owned())];
+        let trusted = trusted.map(|trusted| (CA, trusted.to_str().unwrap().to_owned()));
+        let settings = settings.into_iter().chain(trusted);
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).collect();
+        let within = Duration::from_secs(20);
+        let options =
+            JetStreamGateOptions { url, settings, single_copy_accepted: true, answer_within: within };
+        let address = options.address().unwrap();
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"INFO {\"server_id\":\"s\",\"max_payload\":1024}\r\n").await.unwrap();
+            let mut bytes = vec![0; 4096];
+            let read = socket.read(&mut bytes).await.unwrap_or_default();
+            bytes.truncate(read);
+            bytes
+        };
+        let (connected, sent) = tokio::join!(connect(&address, within), server);
+        assert!(connected.is_err(), "it is answered by nobody");
+        sent
+    }
+
+    #[tokio::test]
+    async fn no_password_is_sent_in_the_clear_where_tls_is_meant() {
+        let is_told = |sent: &[u8]| sent.windows(5).any(|part| part == b"knots");
+        let none = tempfile::NamedTempFile::new().unwrap();
+        assert!(is_told(&sent("nats", None).await), "what is sent is not seen");
+        assert!(!is_told(&sent("tls", None).await));
+        let sent = sent("nats", Some(none.path().to_owned())).await;
+        assert!(!is_told(&sent));
+        assert_eq!(sent.first(), Some(&0x16), "it begins a handshake");
+    }
 
     #[test]
     fn addresses_are_told_what_is_wrong_with_them() {
@@ -183,6 +224,9 @@ mod tests {
             ("nats://host:4222", "expected nats://host:4222/stream"),
             ("nats:///stream", "expected nats://host:4222/stream"),
             ("nats://host:port/stream", "port"),
+            ("nats://a:4222,nats://b:4222/stream", "further servers, each behind a comma"),
+            ("nats://host?x=1/stream", "expected nats://host:4222/stream"),
+            ("nats://host#x/stream", "expected nats://host:4222/stream"),
             ("nats://host:4222/", "letters"),
             ("nats://host:4222/a.b", "letters"),
             ("nats://host:4222/a/b", "letters"),

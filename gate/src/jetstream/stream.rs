@@ -54,6 +54,15 @@ impl StreamSeen {
                 Err(error) => match error.kind() {
                     CreateStreamErrorKind::JetStream(said)
                         if said.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {}
+                    // A cluster that has just been started may have enough of them soon.
+                    CreateStreamErrorKind::JetStream(said)
+                        if said.error_code() == ErrorCode::CLUSTER_NO_PEERS =>
+                    {
+                        return Err(GateError::away(format!(
+                            "the cluster has no {replicas} servers now that could keep the stream, which is to be on so many: \
+                             {said}"
+                        )));
+                    }
                     // Another one has just made it, or it takes longer: the next question finds it.
                     _ => return Err(GateError::away(error)),
                 },
@@ -145,6 +154,11 @@ fn config(stream: &str, replicas: usize) -> Config {
 
 /// In what a stream is other than a gate needs it.
 fn unlike(config: &Config) -> Option<&'static str> {
+    reasons(config).into_iter().find_map(|(is_so, what)| is_so.then_some(what))
+}
+
+/// All in which a stream may be other, and whether this one is.
+fn reasons(config: &Config) -> [(bool, &'static str); 14] {
     let is_limited = |limit: i64| limit > 0;
     let too_small =
         usize::try_from(config.max_message_size).is_ok_and(|size| size > 0 && size < MESSAGE_BYTES);
@@ -164,13 +178,13 @@ fn unlike(config: &Config) -> Option<&'static str> {
         (config.mirror.is_some() || config.sources.is_some(), "takes messages from other streams"),
         (config.persist_mode == Some(PersistenceMode::Async), "acknowledges before it has written"),
     ]
-    .into_iter()
-    .find_map(|(is_so, what)| is_so.then_some(what))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use async_nats::jetstream::stream::Source;
 
     use super::*;
 
@@ -180,22 +194,36 @@ mod tests {
     #[test]
     fn a_stream_that_could_lose_or_change_something_is_told() {
         assert_eq!(unlike(&config("log", 3)), None);
-        let changes: [(Change, &str); 9] = [
-            (|config| config.subjects.push("more".to_owned()), "subjects"),
-            (|config| config.storage = StorageType::Memory, "files"),
-            (|config| config.discard = DiscardPolicy::Old, "discards"),
-            (|config| config.max_age = Duration::from_secs(1), "old"),
-            (|config| config.max_message_size = 1 << 20, "small"),
-            (|config| config.deny_delete = false, "deleted"),
-            (|config| config.deny_purge = false, "purged"),
-            (|config| config.allow_rollup = true, "replace"),
-            (|config| config.persist_mode = Some(PersistenceMode::Async), "before it has written"),
+        let changes: [(Change, &str); 16] = [
+            (|config| config.subjects.push("more".to_owned()), "has other subjects"),
+            (|config| config.storage = StorageType::Memory, "is not kept in files"),
+            (|config| config.retention = RetentionPolicy::WorkQueue, "lets go of what was read"),
+            (|config| config.retention = RetentionPolicy::Interest, "lets go of what was read"),
+            (|config| config.discard = DiscardPolicy::Old, "discards old messages"),
+            (|config| config.max_age = Duration::from_secs(1), "lets go of what is old"),
+            (|config| config.max_messages_per_subject = 9, "keeps a number of messages alone"),
+            (|config| config.max_message_size = 1 << 20, "takes small messages alone"),
+            (|config| config.deny_delete = false, "lets messages be deleted"),
+            (|config| config.deny_purge = false, "lets itself be purged"),
+            (|config| config.allow_rollup = true, "lets messages replace"),
+            (|config| config.no_ack = true, "acknowledges nothing"),
+            (|config| config.sealed = true, "is sealed"),
+            (|config| config.mirror = Some(Source::default()), "takes messages from other streams"),
+            (|config| config.sources = Some(vec![Source::default()]), "takes messages from other streams"),
+            (
+                |config| config.persist_mode = Some(PersistenceMode::Async),
+                "acknowledges before it has written",
+            ),
         ];
+        let mut told_of = Vec::new();
         for (change, told) in changes {
             let mut config = config("log", 3);
             change(&mut config);
             let said = unlike(&config).unwrap();
-            assert!(said.contains(told), "{said}");
+            assert!(said.starts_with(told), "{said}");
+            told_of.push(said);
         }
+        told_of.dedup();
+        assert_eq!(told_of.len(), reasons(&config("log", 3)).len(), "a reason has no case here");
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gate::{Durability, GateContents, GateError, GatePublisher, GateReader, PublishError};
+use gate::{Durability, Gate, GateContents, GateError, GatePublisher, GateReader, PublishError};
 use log::{LocalLog, Log, Rocks, Term};
 use projections::Progress;
 use replicator::{Keeper, Kept, MemberFile, Promise, ReceiveError, newest_members};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::fetching::{ask, fetch};
@@ -20,6 +20,9 @@ use crate::wallet;
 
 /// How long until a claim is put again of which it is not known what became.
 const AGAIN: Duration = Duration::from_millis(200);
+/// For so long a gate that has less than it had is asked again: an engine that has just gone on elsewhere may not have all
+/// of it at hand.
+const MISSING_FOR: Duration = Duration::from_secs(3);
 
 /// What a node claims with.
 pub(super) struct Claiming<'a> {
@@ -39,6 +42,23 @@ pub(super) struct Claimed {
     pub(super) durability: Durability,
 }
 
+/// What a gate has that is known to have had so many events.
+async fn contents_of(
+    gate: &Arc<dyn Gate>,
+    known: u64,
+    progress: &Progress,
+) -> Result<Option<GateContents>, NodeError> {
+    let since = Instant::now();
+    loop {
+        let contents = ask(progress, async || gate.contents().await).await?;
+        let there = contents.map_or(0, |contents| contents.end.events);
+        if there >= known || since.elapsed() >= MISSING_FOR {
+            return Ok(contents);
+        }
+        sleep(AGAIN).await;
+    }
+}
+
 impl Claiming<'_> {
     /// Claims a term, once the log has what is there; from here on the log is held.
     ///
@@ -55,7 +75,7 @@ impl Claiming<'_> {
         // What was released since the log has a gate is there.
         let released = self.log.tail().last();
         let known = mark.as_ref().filter(|mark| released >= Some(mark.since)).map_or(0, |_| count(released));
-        let contents = ask(self.progress, async || self.options.gate.contents().await).await?;
+        let contents = contents_of(&self.options.gate, known, self.progress).await?;
         self.check(contents.as_ref(), known).await?;
         if !self.log.is_held() {
             self.log.hold(true)?.await?;
@@ -203,6 +223,58 @@ impl Claiming<'_> {
                 Err(NodeError::OtherWallet { remembered, given })
             }
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use gate::{ClaimId, GateClaim, GatePlace, GateRecord, Put};
+    use log::{LogDigest, NodeId, StoreId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A gate that tells nothing for some times.
+    struct Forgetful(AtomicUsize);
+
+    #[async_trait]
+    impl Gate for Forgetful {
+        fn kind(&self) -> &'static str {
+            "forgetful"
+        }
+
+        async fn contents(&self) -> Result<Option<GateContents>, GateError> {
+            let is_left = |left: usize| left.checked_sub(1);
+            if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_left).is_ok() {
+                return Ok(None);
+            }
+            let claim = GateClaim { id: ClaimId::random(), term: Term(2), owner: NodeId::random() };
+            let end = GatePlace { records: 2, events: 9, digest: LogDigest::EMPTY };
+            let store = StoreId(Uuid::nil());
+            Ok(Some(GateContents { store, end, claim, durability: Durability::SingleCopy }))
+        }
+
+        async fn put(&self, _: &GateRecord) -> Result<Put, GateError> {
+            Err(GateError::away("it takes nothing"))
+        }
+
+        async fn read(&self, _: u64, _: usize) -> Result<Vec<GateRecord>, GateError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_engine_does_not_tell_for_a_moment_is_not_lost() {
+        for (times, known, told) in [(1, 9, Some(9)), (5, 4, Some(9)), (1, 0, None), (1000, 9, None)] {
+            let gate: Arc<dyn Gate> = Arc::new(Forgetful(AtomicUsize::new(times)));
+            let contents = contents_of(&gate, known, &Progress::default()).await.unwrap();
+            assert_eq!(contents.map(|contents| contents.end.events), told, "{times} {known}");
         }
     }
 }

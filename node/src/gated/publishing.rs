@@ -1,6 +1,7 @@
 //! What a node with a gate does all the time: what is on disk goes to the gate, one batch at a time, and leaves the node
 //! once it is there.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -61,10 +62,16 @@ pub(super) fn start(
     log: Arc<LocalLog<Rocks>>,
 ) -> PublishingSeen {
     let (standing, seen) = watch::channel(GateStanding::Well);
-    record_waiting(None);
     let publishing = Publishing { log, publisher, standing, is_told: false };
+    let measured = publishing.log.clone();
+    let publishing = async move {
+        tokio::select! {
+            never = publishing.run() => match never {},
+            never = measure(&measured) => match never {},
+        }
+    };
     // Wherever it is broken off, what was put is found by the next claim.
-    parts.push(TaskPart { name: "gate", task: tokio::spawn(publishing.run()) });
+    parts.push(TaskPart { name: "gate", task: tokio::spawn(publishing) });
     PublishingSeen(seen)
 }
 
@@ -132,7 +139,7 @@ impl Ended {
 }
 
 impl Publishing {
-    async fn run(mut self) {
+    async fn run(mut self) -> Infallible {
         let ended = loop {
             if let Err(ended) = self.publish_next().await {
                 break ended;
@@ -174,7 +181,6 @@ impl Publishing {
                     if let Some(last) = Seq::new(end.events).prev() {
                         self.log.release(last);
                     }
-                    record_waiting(self.log.unreleased_for());
                     self.is_back();
                     return Ok(());
                 }
@@ -198,10 +204,7 @@ impl Publishing {
         loop {
             tokio::select! {
                 settled = &mut settling => return settled,
-                () = sleep(LOOK_EVERY) => {
-                    record_waiting(self.log.unreleased_for());
-                    tell_clients(&self.log, &self.standing.borrow(), &mut self.is_told);
-                }
+                () = sleep(LOOK_EVERY) => tell_clients(&self.log, &self.standing.borrow(), &mut self.is_told),
             }
         }
     }
@@ -229,6 +232,14 @@ impl Publishing {
         if let GateStanding::Away(since, _) = self.standing.send_replace(GateStanding::Well) {
             info!(milliseconds = since.elapsed().as_millis(), "the gate takes what is written again");
         }
+    }
+}
+
+/// Measures what waits for the gate, whatever becomes of that: also what is refused at once, and what goes there no more.
+async fn measure(log: &LocalLog<Rocks>) -> Infallible {
+    loop {
+        record_waiting(log.unreleased_for());
+        sleep(LOOK_EVERY).await;
     }
 }
 
