@@ -8,7 +8,7 @@ mod voting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ans104::Address;
 use log::{EventRef, Identity, NodeId, ReadError, Seq, Tail, Term};
@@ -164,8 +164,8 @@ impl Shipper {
         if is_candidate {
             followers.candidates.insert(number);
         }
-        let mut seen = FollowerSeen { node: request.node, since: Instant::now(), sent: 0, level: None };
-        seen.mark(request.from.events, count(self.log.synced().last()));
+        let mut seen = FollowerSeen::new(request.node);
+        seen.mark(request.from.events, count(self.end(is_candidate).last()));
         followers.all.insert(number, seen);
         Some(Turn { shipper: self.clone(), number, node: request.node })
     }
@@ -335,7 +335,7 @@ impl ShippedStream {
 
     /// Notes how far it has come, and whether that is all.
     fn mark(&self) {
-        let events = count(self.shipper.log.synced().last());
+        let events = count(self.tail().last());
         if let Some(seen) = self.shipper.followers_locked().all.get_mut(&self.turn.number) {
             seen.mark(self.place.events, events);
         }

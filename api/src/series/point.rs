@@ -102,19 +102,37 @@ impl Gauges {
             Lag { name: status.name, events: status.lag_events, seconds: status.lag_seconds }
         });
         let followers = node.parts.shipper.iter().flat_map(|shipper| shipper.followers());
-        let followers: Vec<_> = followers
-            .take(FOLLOWERS_MAX)
-            .map(|follower| (follower.node, events.saturating_sub(follower.sent)))
-            .collect();
+        let lacking = followers.map(|follower| (follower.node, events.saturating_sub(follower.sent)));
+        let (follower_lag, followers) = most_and_some(lacking.collect());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             waiting: node.writes().scheduler().ok().map(|scheduler| scheduler.waiting() as u64),
             backlog: node.uploads().map(|uploads| uploads.backlog()),
-            follower_lag: followers.iter().map(|(_, lag)| *lag).max(),
+            follower_lag,
             lags: lags.collect(),
             followers,
             leader_lag: node.writes().followed().and_then(|followed| followed.now(events).lag_events),
         }
+    }
+}
+
+/// What the follower lacks that lacks most of all, and what each lacks of as many as a point knows of.
+fn most_and_some(mut lacking: Vec<(NodeId, u64)>) -> (Option<u64>, Vec<(NodeId, u64)>) {
+    let most = lacking.iter().map(|(_, lag)| *lag).max();
+    lacking.truncate(FOLLOWERS_MAX);
+    (most, lacking)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lacks_most_counts_also_where_not_all_are_kept() {
+        let lags = (0..=FOLLOWERS_MAX as u64).map(|lag| (NodeId::UNKNOWN, lag)).collect();
+        let (most, kept) = most_and_some(lags);
+        assert_eq!((most, kept.len()), (Some(FOLLOWERS_MAX as u64), FOLLOWERS_MAX));
+        assert_eq!(most_and_some(Vec::new()), (None, Vec::new()));
     }
 }
