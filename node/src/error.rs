@@ -22,7 +22,7 @@ use crate::standby::StandbyError;
 #[derive(Debug, Error)]
 pub enum NodeError {
     /// A listener cannot have its address.
-    #[error("cannot listen on {address}; is another node running?")]
+    #[error("cannot listen on {address}; if another node is there already, name another port")]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -177,6 +177,8 @@ impl Cli {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use clap::Command;
+
     use super::*;
 
     #[test]
@@ -187,10 +189,17 @@ mod tests {
     #[test]
     fn every_command_has_a_help_text_with_examples() {
         for command in Cli::command().get_subcommands_mut() {
-            let help = command.render_long_help().to_string();
-            assert!(command.get_about().is_some(), "{} says nothing of itself", command.get_name());
-            assert!(help.contains("Example"), "{} has no examples", command.get_name());
+            has_help(command);
+            command.get_subcommands_mut().for_each(has_help);
         }
+    }
+
+    fn has_help(command: &mut Command) {
+        let help = command.render_long_help().to_string();
+        let name = command.get_name();
+        assert!(command.get_about().is_some(), "{name} says nothing of itself");
+        assert!(help.contains("Example"), "{name} has no examples");
+        assert!(help.contains("Exit code"), "{name} says nothing of exit codes");
     }
 
     /// Paragraphs are lines, which clap wraps; nothing else is wider than a page.

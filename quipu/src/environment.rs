@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -46,9 +47,18 @@ pub fn read_env_file() -> Result<(), Failure> {
         return Ok(());
     }
     match remember(dotenvy::dotenv) {
-        Err(error) if error.not_found() => Ok(()),
+        Err(error) if error.not_found() || is_hidden(&error) => Ok(()),
         read => read.map_err(|error| unreadable(Path::new(".env"), &error)),
     }
+}
+
+/// Whether a folder is where whoever runs this must not look, as `sudo -u quipu` in the home of another user, so that nobody knows
+/// of a file there. One that is seen and must not be read is an error.
+fn is_hidden(error: &dotenvy::Error) -> bool {
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let hides = |folder: &Path| folder.join(".env").metadata().is_err_and(|error| is_denied(&error));
+    matches!(error, dotenvy::Error::Io(error) if is_denied(error))
+        && env::current_dir().is_ok_and(|here| here.ancestors().any(hides))
 }
 
 /// Makes environment variables of the lines of this file; what is set already stays.

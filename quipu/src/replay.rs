@@ -29,7 +29,7 @@ Examples:
   quipu replay index --process $P             one process only
   quipu replay index --cancel                 cancel the running job
   quipu replay index --resume                 resume the newest job that ended early
-  quipu replay index --offline --su-data-dir /var/lib/quipu     without a node
+  quipu replay index --offline --su-data-dir /var/lib/quipu/data     without a node
 
 Exit codes: 0 done, 1 failed or ended early (one line on standard error says why), 2 wrong usage or setting.";
 

@@ -47,6 +47,7 @@ pub struct WalletArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a wallet (a JSON web key in a file that only you can read) and print its address
+    #[command(after_help = EXAMPLES)]
     New {
         /// The file to make; an existing file is never overwritten
         #[arg(long, value_name = "FILE", default_value = OWN_WALLET)]
@@ -56,12 +57,14 @@ enum Action {
         key_type: KeyType,
     },
     /// Print the address of a wallet
+    #[command(after_help = EXAMPLES)]
     Address {
         /// The wallet [default: the one that `quipu send` signs with]
         #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
         file: Option<PathBuf>,
     },
     /// Print the address of a wallet and what kind of key it is
+    #[command(after_help = EXAMPLES)]
     Show {
         /// The wallet [default: the one that `quipu send` signs with]
         #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
@@ -87,7 +90,7 @@ pub enum WalletFileError {
     )]
     None,
     /// The file cannot be read.
-    #[error("cannot read the wallet {path}; `quipu wallet new` makes one")]
+    #[error("cannot read the wallet {path}; `quipu wallet new --out {path}` makes one")]
     Read {
         /// The file.
         path: PathBuf,

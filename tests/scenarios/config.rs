@@ -140,3 +140,20 @@ fn the_binary_may_have_the_names_of_the_existing_one() {
         assert_eq!(run(&["sync_local_drives", "--help"]).code, Some(0));
     }
 }
+
+/// As `sudo -u quipu quipu …` in the home of another user.
+#[test]
+fn a_folder_that_hides_what_is_in_it_has_no_settings() {
+    const HIDDEN: &str = r#"
+        chmod 700 .
+        exec 3<"$0"
+        if [ "$(id -u)" = 0 ]; then
+            exec setpriv --reuid=65534 --regid=65534 --clear-groups /proc/self/fd/3 "$@"
+        fi
+        chmod 0 .; /proc/self/fd/3 "$@"; code=$?; chmod 700 .; exit $code"#;
+    let folder = folder();
+    let hidden =
+        Launch::command(folder.path(), &["completions", "bash"]).through(&["sh", "-c", HIDDEN]).run();
+    assert_eq!(hidden.code, Some(0), "{}", hidden.stderr);
+    assert!(hidden.stdout.contains("_quipu"), "{}", hidden.stdout);
+}

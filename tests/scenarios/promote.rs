@@ -24,7 +24,9 @@ fn standby_of(leader: &Node, folder: &Path, gateway: &Gateway) -> Launch {
 
 fn promote(folder: &Path, words: &[&str]) -> Launch {
     let words: Vec<_> = std::iter::once("promote").chain(words.iter().copied()).collect();
-    Launch::command(folder, &words).set("SU_DATA_DIR", folder.join("data")).set("USER", "somebody")
+    let launch = Launch::command(folder, &words).set("SU_DATA_DIR", folder.join("data"));
+    // Which node other commands ask is not which one is to lead.
+    launch.set("USER", "somebody").set("QUIPU_ADMIN_URL", "http://127.0.0.1:1")
 }
 
 async fn status(node: &Node) -> Value {

@@ -38,8 +38,10 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigTask {
     /// Name everything that a node would not start with, and show what is set
+    #[command(after_help = EXAMPLES)]
     Check(SettingsArgs),
     /// Show every setting, those that are not set included
+    #[command(after_help = EXAMPLES)]
     Print(SettingsArgs),
 }
 

@@ -14,13 +14,19 @@ use crate::stderr::say;
 
 const DISK_EXAMPLES: &str = "\
 Example:
-  quipu import --from postgres --to ./data    instead of migrate_to_disk 0-100000";
+  quipu import --from postgres --to ./data    instead of migrate_to_disk 0-100000
+
+Exit codes: 2, always.";
 const LOCAL_EXAMPLES: &str = "\
 Example:
-  quipu import --from postgres --to ./data    instead of migrate_to_local";
+  quipu import --from postgres --to ./data    instead of migrate_to_local
+
+Exit codes: 2, always.";
 const REUPLOAD_EXAMPLES: &str = "\
 Example:
-  quipu reupload --process $P,$Q --since 1760000000000    as reupload_bundles $P,$Q 1760000000000";
+  quipu reupload --process $P,$Q --since 1760000000000    as reupload_bundles $P,$Q 1760000000000
+
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Why a range is not passed on.
 const NO_RANGE: &str = ". Its --range is another one: the first and the last row_id, of which the highest is above the number of rows, \

@@ -41,6 +41,7 @@ pub struct LocationCommandArgs {
 #[derive(Debug, Subcommand)]
 enum LocationCommand {
     /// Show what gateways tell of the record, and what was published last
+    #[command(after_help = EXAMPLES)]
     Show {
         #[command(flatten)]
         node: AdminArgs,
@@ -49,6 +50,7 @@ enum LocationCommand {
         json: bool,
     },
     /// Publish the record now, although nothing is wrong with it; not within two hours of one that gateways tell
+    #[command(after_help = EXAMPLES)]
     Publish {
         #[command(flatten)]
         node: OperatorArgs,
@@ -57,6 +59,7 @@ enum LocationCommand {
         json: bool,
     },
     /// Look up the record of the scheduler at a URL as each reader does, and see whether the URL answers as they need
+    #[command(after_help = EXAMPLES)]
     Check(CheckArgs),
 }
 

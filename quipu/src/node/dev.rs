@@ -42,7 +42,9 @@ Examples:
   quipu dev 9100       on another one
   quipu dev --fleet    two nodes, a standby of the first, and a router in front of them on port 9000
 
-To start over, delete ./quipu-dev.";
+To start over, delete ./quipu-dev.
+
+Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
 
 /// Run a node to develop against, with wallets, a gateway and data of its own in ./quipu-dev
 #[derive(Clone, Debug, Args)]

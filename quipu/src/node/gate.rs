@@ -40,6 +40,7 @@ pub struct GateCommandArgs {
 #[derive(Debug, Subcommand)]
 enum GateCommand {
     /// Show whose log the engine has, how far it goes, and which node may write it
+    #[command(after_help = EXAMPLES)]
     Status {
         #[command(flatten)]
         engine: GateEngineArgs,
@@ -48,6 +49,7 @@ enum GateCommand {
         json: bool,
     },
     /// Read all that the engine has, as a node with an empty data folder would, and verify records, order and signatures
+    #[command(after_help = EXAMPLES)]
     Verify {
         #[command(flatten)]
         engine: GateEngineArgs,

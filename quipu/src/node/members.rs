@@ -45,6 +45,7 @@ pub struct MembersArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List them
+    #[command(after_help = MEMBERS_EXAMPLES)]
     List {
         #[command(flatten)]
         node: OperatorArgs,
@@ -53,6 +54,7 @@ enum What {
         json: bool,
     },
     /// Add a node whose copy is to count
+    #[command(after_help = MEMBERS_EXAMPLES)]
     Add {
         /// Its id
         #[arg(value_parser = node_id)]
@@ -64,6 +66,7 @@ enum What {
         node: OperatorArgs,
     },
     /// Take a node away: its copy counts no more
+    #[command(after_help = MEMBERS_EXAMPLES)]
     Remove {
         /// Its id
         #[arg(value_parser = node_id)]

@@ -39,8 +39,9 @@ pub struct PromoteArgs {
     #[arg(long, value_name = "STORE", value_parser = store)]
     accept_loss: Option<StoreId>,
 
-    /// The admin listener of the node that is to lead, where it runs as one of several
-    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL")]
+    /// The admin listener of the node that is to lead, where it runs as one of several. QUIPU_ADMIN_URL does not count here: it
+    /// names a node to look at, and not which one is to lead
+    #[arg(long, value_name = "URL")]
     admin: Option<String>,
 
     /// The token of that listener, if the node has an ADMIN_TOKEN or is on another machine

@@ -18,7 +18,7 @@ use crate::settings::{
 const EXAMPLES: &str = "\
 Examples:
   SU_WALLET_PATH=wallet.json quipu su     with the defaults: data in ./data, port 9000
-  quipu su 9000 --su-wallet-path wallet.json --su-data-dir /var/lib/quipu --enable-metrics true
+  quipu su 9000 --su-wallet-path wallet.json --su-data-dir /var/lib/quipu/data --enable-metrics true
   RUST_LOG=debug quipu su                 logging more
 
 Every option can also be set as an environment variable, or on a line of ./.env. SIGTERM, Ctrl-C or the end of \

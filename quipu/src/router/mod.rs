@@ -40,11 +40,17 @@ pub struct RouterCommandArgs {
 
 #[derive(Debug, Subcommand)]
 enum RouterCommand {
+    #[command(after_help = EXAMPLES)]
     List(FleetListArgs),
+    #[command(after_help = EXAMPLES)]
     Add(AddArgs),
+    #[command(after_help = EXAMPLES)]
     Retire(RetireArgs),
+    #[command(after_help = EXAMPLES)]
     Forget(ForgetArgs),
+    #[command(after_help = EXAMPLES)]
     Accept(AcceptArgs),
+    #[command(after_help = EXAMPLES)]
     Where(WhereArgs),
 }
 

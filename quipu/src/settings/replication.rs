@@ -182,7 +182,7 @@ pub enum ReplicationSettingError {
     NotFound(SocketAddr),
     /// No token is named.
     #[error(
-        "a standby needs the admin token of the node that it follows: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
+        "the log of another node is read with its admin token alone: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
          a file with it, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`, or admin-token in the data \
          folder of any node without an ADMIN_TOKEN; REPLICATE_TOKEN (--replicate-token) is the token itself. Where that node \
          has ADMIN_TLS_CLIENT_CA and no ADMIN_TOKEN, REPLICATE_TLS_CERT and REPLICATE_TLS_KEY stand for it"
