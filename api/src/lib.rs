@@ -43,7 +43,7 @@ pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use member_calls::{MemberCallError, MemberCalls, MemberChange};
 pub use member_forms::{MembershipForm, PromiseForm, PromotedForm, VoterForm};
 pub use metrics::describe;
-pub use moving::{MoveCalls, MoveJobForm, MoveOrderForm, MovedProcessForm, Standstill};
+pub use moving::{LeftProcess, MoveCalls, MoveJobForm, MoveOrderForm, MovedProcessForm, Standstill};
 pub use node::{ApiNode, ApiOptions, ApiParts, PagesServed, RenderMetrics};
 pub use processes::count_processes;
 pub use render::{PageBy, Renderer};

@@ -3,6 +3,7 @@
 use metrics::{Unit, describe_gauge, gauge};
 
 use crate::checks::CheckLevel;
+use crate::moving::OpenMovesForm;
 use crate::node::ApiNode;
 use crate::write_side::ROLES;
 
@@ -15,6 +16,7 @@ const DISK_SIZE: &str = "quipu_disk_size_bytes";
 const WAITING: &str = "quipu_scheduler_waiting";
 const PROCESSES: &str = "quipu_processes";
 const STREAM_CLIENTS: &str = "quipu_stream_clients";
+const MOVES_OPEN: &str = "quipu_moves_open";
 
 /// The metrics of all crates of which series are made.
 pub(crate) struct ReadMetrics {
@@ -41,6 +43,7 @@ const CHECK: &str = "check";
 const VERSION: &str = "version";
 const ROLE: &str = "role";
 const STORE: &str = "store";
+const MOVE: &str = "move";
 
 /// Registers the help texts of this crate's metrics.
 pub fn describe() {
@@ -58,6 +61,11 @@ pub fn describe() {
     describe_gauge!(DISK_SIZE, Unit::Bytes, "Size of the disk of the data folder");
     describe_gauge!(WAITING, Unit::Count, "Requests to schedule something that are not answered yet");
     describe_gauge!(PROCESSES, Unit::Count, "Processes that the node has, counted now and then");
+    describe_gauge!(
+        MOVES_OPEN,
+        Unit::Count,
+        "Processes on their way that nothing brings: to this node (in), from it and ended here (out), or only copied (copied)"
+    );
     describe_gauge!(STREAM_CLIENTS, Unit::Count, "Clients that follow a process by server-sent events");
 }
 
@@ -69,6 +77,15 @@ pub(crate) fn checked(check: &'static str, level: CheckLevel) {
         CheckLevel::Fail => 2.0,
     };
     gauge!(CHECK_STATUS, CHECK => check).set(number);
+}
+
+/// What is on its way and not brought.
+pub(crate) fn moves(open: &OpenMovesForm) {
+    let ended = open.left.iter().filter(|left| left.ended).count();
+    let standing = open.moves.iter().filter(|open| !open.running).count();
+    for (what, count) in [("in", standing), ("out", ended), ("copied", open.left.len() - ended)] {
+        gauge!(MOVES_OPEN, MOVE => what).set(count as f64);
+    }
 }
 
 /// How much room there is where the data is.

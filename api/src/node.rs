@@ -23,7 +23,7 @@ use crate::error::CallError;
 use crate::gate_seen::GateSeen;
 use crate::history::NodeHistory;
 use crate::member_calls::MemberCalls;
-use crate::moving::MoveCalls;
+use crate::moving::{EndTickets, MoveCalls};
 use crate::processes::ProcessCount;
 use crate::rooms::Rooms;
 use crate::series::NodeSeries;
@@ -159,6 +159,7 @@ pub struct ApiNode {
     /// By what it is known from others that answer in its place.
     pub(crate) run: Uuid,
     pub(crate) rooms: Rooms,
+    pub(crate) tickets: EndTickets,
 }
 
 impl ApiNode {
@@ -174,6 +175,7 @@ impl ApiNode {
             started: Instant::now(),
             run: Uuid::new_v4(),
             rooms,
+            tickets: EndTickets::default(),
         }
     }
 

@@ -32,7 +32,7 @@ Whatever is killed meanwhile, the same command again goes on from there: the pro
 --to and nowhere else. Should the store of that node be lost on the way, --back with its id has the node that had the process go on \
 with it. That the other store never had all of it is your word, which the log keeps: it would be in two places otherwise.
 
-A move that is not gone on with is told by the check moves of the node that the process goes to (quipu status, GET /moves). As long as the process was not ended where it is, --stay with the URL at which clients find it there ends such a move: the node at --to leads there then. Of two moves at once the one that comes too late ends by itself. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
+A move that is not gone on with is told by the check moves of the node that the process goes to, and of the one that had it once that has ended it (quipu status, GET /moves). As long as the process was not ended where it is, --stay with the URL at which clients find it there ends such a move: the node at --to leads there then. Of two moves at once the one that comes too late ends by itself. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
 
 Exit codes: 0 it has moved; 1 it has not (one line on standard error says why), 2 wrong usage or setting.";
 

@@ -30,9 +30,15 @@ pub async fn moved(admin: &mut Listener, public: &mut Listener, process: Id) {
     let out = "POST /moves/{process}/out";
     let other = ToldServer::start();
     other.answer(200, &[("quipu-store", STORE)], "");
-    let path = |to: &str| format!("/moves/{process}/out?to={to}&url={}", other.url());
+    let stay = "POST /moves/{process}/stay";
+    admin.ask(stay, "/moves/abc/stay", None, 400).await;
+    let now: serde_json::Value = admin.ask(stay, &format!("/moves/{process}/stay"), None, 200).await.json();
+    let ticket = now["ticket"].as_str().unwrap().to_owned();
+    let path = |to: &str| format!("/moves/{process}/out?to={to}&url={}&ticket={ticket}", other.url());
     admin.ask(out, &path("x"), None, 400).await;
     admin.ask(out, &path("00000000-0000-4000-8000-000000000008"), None, 409).await;
+    let outdated = path(STORE).replace(&ticket, "other");
+    admin.ask(out, &outdated, None, 503).await;
     let told: serde_json::Value = admin.ask(out, &path(STORE), None, 200).await.json();
     assert_eq!((&told["state"], &told["version"]), (&json!("moved"), &json!(1)));
     let again: serde_json::Value = admin.ask(out, &path(STORE), None, 200).await.json();

@@ -11,11 +11,11 @@ use crate::router::{node, spawned};
 const MANY: usize = 600;
 /// Fewer than that, and more than there are connections kept that nobody uses.
 const SOME: usize = 300;
-/// So many are kept at most, for calls and for what a router asks.
-const KEPT: usize = 3 * 64;
+/// So many are kept at most, for calls, and for what a router looks for and looks at.
+const KEPT: usize = 64 + 16 + 2;
 
 /// How many connections lead to a port.
-fn connections_to(port: u16) -> usize {
+pub fn connections_to(port: u16) -> usize {
     let (all, port) = (std::fs::read_to_string("/proc/net/tcp").unwrap(), format!(":{port:04X}"));
     let is_there = |line: &str| {
         let mut words = line.split_whitespace().skip(2);

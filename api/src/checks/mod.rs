@@ -66,7 +66,8 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     if node.parts.mover.is_some() {
         // What comes to a log is brought by the node that writes it.
         let is_writer = matches!(node.writes(), WriteSide::Open(_));
-        let open = if is_writer { OpenMovesForm::of(node).moves } else { Vec::new() };
+        let open = if is_writer { OpenMovesForm::of(node) } else { OpenMovesForm::none() };
+        metrics::moves(&open);
         found.push(("moves", moves::moves(&open)));
     }
     for list in &node.parts.options.lists {

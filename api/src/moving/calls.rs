@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ans104::Id;
-use async_trait::async_trait;
 use log::{Fact, MoveEnd, MoveStep, ReadError, StoreId};
 use poem::http::StatusCode;
 use poem_openapi::OpenApi;
@@ -16,7 +15,7 @@ use replicator::wire::{EventsFrame, Frame};
 use uuid::Uuid;
 use web::{Flag, HttpError, JsonBody, Needed, Path, read_origin};
 
-use super::forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+use super::forms::{MoveOrderForm, MovedProcessForm};
 use super::open::OpenMovesForm;
 use crate::error::CallError;
 use crate::node::ApiNode;
@@ -30,35 +29,6 @@ const UNSENT_MAX: u64 = 10_000;
 
 /// How much is kept of the name of an operator.
 const NAME_MAX: usize = 100;
-
-/// What brings processes to a node.
-#[async_trait]
-pub trait MoveCalls: Send + Sync {
-    /// Begins to bring one here, or says that this is under way already.
-    ///
-    /// # Errors
-    /// With the reason, when it cannot be begun.
-    fn begin(&self, process: ProcessId, order: MoveOrderForm) -> Result<(), String>;
-
-    /// Whether one is being brought here at the moment, or else why that failed last, as far as it is known.
-    fn standstill(&self, process: ProcessId) -> Option<Standstill>;
-
-    /// How far it is, or how it ended.
-    fn now(&self, process: ProcessId) -> Option<MoveJobForm>;
-
-    /// The store that a node at this URL says to have; none where no node answers.
-    ///
-    /// # Errors
-    /// With the reason, when somebody takes the call there and says nothing: nobody knows then who that is.
-    async fn store_at(&self, url: &str) -> Result<Option<StoreId>, String>;
-}
-
-/// Nothing brings a process here that is on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standstill {
-    /// Why, if it is known: a node that was started again meanwhile does not know it.
-    pub reason: Option<String>,
-}
 
 /// The calls, and the node that answers them.
 pub(crate) struct MovesApi(pub(crate) Arc<ApiNode>);
@@ -123,6 +93,9 @@ impl MovesApi {
         unassigned: Flag,
     ) -> Result<Binary<Vec<u8>>, MoveRefusal> {
         let (process, from, unassigned) = (process.0.into(), Nonce::new(from.0), unassigned.0);
+        if let Some(mover) = &self.0.parts.mover {
+            mover.copied(process, false);
+        }
         let frame = self.0.read(move |node| frame(node, process, from, unassigned)).await?;
         Ok(Binary(frame))
     }
@@ -130,7 +103,8 @@ impl MovesApi {
     /// End a process here
     ///
     /// Nothing is scheduled to it any more when this is answered: this node leads to the other one for ever. It is refused
-    /// unless a node with that store answers there. The same call again has the same answer.
+    /// unless a node with that store answers there, and the ticket is the one that this node gives at the moment. The same call
+    /// again has the same answer.
     #[oai(path = "/moves/:process/out", method = "post", operation_id = "move_out")]
     async fn out(
         &self,
@@ -140,6 +114,8 @@ impl MovesApi {
         to: Needed<String>,
         /// Where clients find the node of that store.
         url: Needed<String>,
+        /// What this node says in `ticket` of the process.
+        ticket: Needed<String>,
     ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
         let process = process.0.into();
         let wrong = |_| {
@@ -150,13 +126,37 @@ impl MovesApi {
         if to == self.0.parts.log.identity().store {
             return Err(refused("a process does not move to the store that it is in".to_owned()).into());
         }
-        let writes = self.0.writes();
-        let scheduler = writes.scheduler()?;
+        self.0.writes().scheduler()?;
         let step = self.0.parts.log.last_move(process);
         if !step.is_some_and(|step| step.other == to && step.url().is_some()) {
             self.check_leads(to, &url).await?;
         }
-        scheduler.move_out(process, to, url).await?;
+        let (node, ticket) = (self.0.clone(), ticket.0);
+        // What was begun is ended before anybody is told that it stays, also when whoever asked for it goes away meanwhile.
+        let ending = tokio::spawn(async move { end(&node, process, (to, url), &ticket).await });
+        ending.await.map_err(HttpError::internal)??;
+        Ok(Json(self.0.read(move |node| describe(node, process)).await?))
+    }
+
+    /// Have a process stay here
+    ///
+    /// Whatever was asked for before to end it here ends it no more, however long that is on its way; unless it was ended already,
+    /// which is answered then. A new move may end it all the same.
+    #[oai(path = "/moves/:process/stay", method = "post", operation_id = "move_stay")]
+    async fn stay(
+        &self,
+        /// The process.
+        process: Path<Id>,
+    ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
+        let process: ProcessId = process.0.into();
+        self.0.writes().scheduler()?;
+        {
+            let _one = self.0.tickets.decide().await;
+            self.0.tickets.stay(process);
+        }
+        if let Some(mover) = &self.0.parts.mover {
+            mover.copied(process, true);
+        }
         Ok(Json(self.0.read(move |node| describe(node, process)).await?))
     }
 
@@ -234,6 +234,30 @@ impl MovesApi {
     }
 }
 
+/// Ends a process here, with the ticket that is good at the moment.
+async fn end(
+    node: &ApiNode,
+    process: ProcessId,
+    (to, url): (StoreId, String),
+    ticket: &str,
+) -> Result<(), CallError> {
+    let _one = node.tickets.decide().await;
+    let step = node.parts.log.last_move(process);
+    let is_out = step.is_some_and(|step| step.other == to && matches!(step.step, MoveStep::Out(..)));
+    if !is_out && ticket != self::ticket(node, process) {
+        let text = "it was said meanwhile that the process stays here, or this node was started again: it is not ended by an order \
+                    of before that";
+        return Err(HttpError::new(Code::Unavailable, text).into());
+    }
+    node.writes().scheduler()?.move_out(process, to, url).await?;
+    Ok(())
+}
+
+/// The ticket by which a process is ended here at the moment.
+fn ticket(node: &ApiNode, process: ProcessId) -> String {
+    format!("{}-{}", node.run, node.tickets.number(process))
+}
+
 fn origin(name: &str, text: &str) -> Result<String, HttpError> {
     let wrong = || {
         let text =
@@ -273,6 +297,7 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
         other: step.as_ref().map(|step| step.other.to_string()).into(),
         url: step.as_ref().and_then(|step| step.url().map(str::to_owned)).into(),
         unsent: None.into(),
+        ticket: ticket(node, process),
         job: node.parts.mover.as_ref().and_then(|mover| mover.now(process)).into(),
     })
 }

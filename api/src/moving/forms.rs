@@ -57,6 +57,9 @@ pub struct MovedProcessForm {
     /// has not moved from here, or nothing is uploaded here.
     #[serde(default)]
     pub unsent: Nullable<u64>,
+    /// What has to be shown to have it ended here: good until it was said that it stays, or this node is started again.
+    #[serde(default)]
+    pub ticket: String,
     /// What brings it here, if anything does or did since this node started.
     pub job: Nullable<MoveJobForm>,
 }

@@ -6,13 +6,16 @@
 
 mod calls;
 mod forms;
+mod mover;
 mod open;
+mod tickets;
 mod told;
 
 pub(crate) use calls::MovesApi;
-pub use calls::{MoveCalls, Standstill};
 pub use forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
-pub(crate) use open::{OpenMoveForm, OpenMovesForm};
+pub use mover::{LeftProcess, MoveCalls, Standstill};
+pub(crate) use open::{LeftProcessForm, OpenMoveForm, OpenMovesForm};
+pub(crate) use tickets::EndTickets;
 pub(crate) use told::ToldMovesApi;
 
 use protocol::ProcessId;

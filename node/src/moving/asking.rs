@@ -62,7 +62,7 @@ impl MoveSource {
         if unassigned {
             url.query_pairs_mut().append_key_only("unassigned");
         }
-        let body = self.ask(|| self.http.get(url.clone()), must).await?;
+        let body = stubbornly(|| self.asked(self.http.get(url.clone())), must).await?;
         let mut buffer = FrameBuffer::default();
         buffer.push(&body);
         let frame = buffer.take().map_err(|error| error.to_string())?;
@@ -76,9 +76,23 @@ impl MoveSource {
     /// Has it end the process, in favour of this store, which clients find there. It may have done so before, or when its
     /// answer was lost: it is asked until it says so, or that it does not.
     pub(super) async fn out(&self, to: StoreId, at: &str) -> Result<MovedProcessForm, MoveFault> {
+        stubbornly(|| self.out_once(to, at), true).await
+    }
+
+    async fn out_once(&self, to: StoreId, at: &str) -> Result<MovedProcessForm, MoveFault> {
+        // Asked for each time: it is another one once that node was started again.
+        let ticket = self.now().await?.ticket;
         let mut url = self.at(&["out"]);
-        url.query_pairs_mut().append_pair("to", &to.to_string()).append_pair("url", at);
-        read(&self.ask(|| self.http.post(url.clone()), true).await?)
+        url.query_pairs_mut()
+            .append_pair("to", &to.to_string())
+            .append_pair("url", at)
+            .append_pair("ticket", &ticket);
+        read(&self.asked(self.http.post(url)).await?)
+    }
+
+    /// Has the process stay there: whatever was on its way there to end it does so no more. What it says of it then.
+    pub(super) async fn stay(&self) -> Result<MovedProcessForm, MoveFault> {
+        read(&self.asked(self.http.post(self.at(&["stay"]))).await?)
     }
 
     fn at(&self, path: &[&str]) -> Url {
@@ -87,16 +101,6 @@ impl MoveSource {
             segments.pop_if_empty().push("moves").push(&self.process.to_string()).extend(path);
         }
         url
-    }
-
-    async fn ask(&self, request: impl Fn() -> RequestBuilder, must: bool) -> Result<Vec<u8>, MoveFault> {
-        let since = Instant::now();
-        loop {
-            match self.asked(request()).await {
-                Err(MoveFault::Stopped(_)) if must && since.elapsed() < STUBBORN => sleep(AGAIN).await,
-                answered => return answered,
-            }
-        }
     }
 
     async fn asked(&self, request: RequestBuilder) -> Result<Vec<u8>, MoveFault> {
@@ -125,6 +129,20 @@ impl MoveSource {
         let reason = told(ErrorForm::text_of(&body).unwrap_or_else(|| format!("it answers {status}")));
         let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         Err(if passes { MoveFault::Stopped(reason) } else { MoveFault::Refused(reason) })
+    }
+}
+
+/// Asks until it is answered, when it `must` be.
+async fn stubbornly<T, F>(ask: impl Fn() -> F, must: bool) -> Result<T, MoveFault>
+where
+    F: Future<Output = Result<T, MoveFault>>,
+{
+    let since = Instant::now();
+    loop {
+        match ask().await {
+            Err(MoveFault::Stopped(_)) if must && since.elapsed() < STUBBORN => sleep(AGAIN).await,
+            answered => return answered,
+        }
     }
 }
 

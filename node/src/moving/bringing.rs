@@ -109,11 +109,15 @@ impl Bringing {
     /// With the reason: then it is on its way here as before.
     pub(super) async fn end(&self) -> Result<(), MoveFault> {
         let last = self.log.last_move(self.process);
-        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) || self.give_way().await?.is_some()
-        {
+        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) {
             return Ok(());
         }
-        let (there, from) = self.ask().await?;
+        self.note(|progress| progress.phase = "having it stay there");
+        // What was asked for before may still be on its way there: it must not end it there once it is given up here.
+        let (there, from) = read(self.source.stay().await?)?;
+        if self.give_way().await?.is_some() {
+            return Ok(());
+        }
         let refused = |reason: &str| Err(MoveFault::Refused(reason.to_owned()));
         if self.begun(from).is_none() {
             return refused("it is not on its way here from that store");
@@ -160,9 +164,7 @@ impl Bringing {
     /// What the node that has it says of it, and its store.
     async fn ask(&self) -> Result<(MovedProcessForm, StoreId), MoveFault> {
         self.note(|progress| progress.phase = "asking the node that has it");
-        let there = self.source.now().await?;
-        let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
-        Ok((there, from))
+        read(self.source.now().await?)
     }
 
     /// Its version here, and whether the log says already that it comes; none where it has come.
@@ -311,6 +313,12 @@ impl Bringing {
     fn note(&self, change: impl FnOnce(&mut MoveProgress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// What the node that has it says of it, and its store.
+fn read(there: MovedProcessForm) -> Result<(MovedProcessForm, StoreId), MoveFault> {
+    let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
+    Ok((there, from))
 }
 
 /// Where its history ends there.

@@ -16,15 +16,17 @@
 mod asking;
 mod bringing;
 mod fault;
+mod leaving;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ans104::Address;
-use api::{MoveCalls, MoveJobForm, MoveOrderForm, Standstill, WriteSide, Writes};
+use api::{LeftProcess, MoveCalls, MoveJobForm, MoveOrderForm, Standstill, WriteSide, Writes};
 use async_trait::async_trait;
-use log::{LocalLog, Log, Rocks, StoreId};
+use log::{LocalLog, Log, MoveStep, Rocks, StoreId};
 use projections::Position;
 use protocol::ProcessId;
 use tokio::runtime::Handle;
@@ -34,9 +36,11 @@ use tracing::{info, warn};
 use crate::node_tls::NodeTls;
 use crate::options::NodeAccess;
 use crate::part::{NodePart, NodeParts};
+use crate::task_part::TaskPart;
 use asking::MoveSource;
 use bringing::{Bringing, MoveProgress};
 use fault::MoveFault;
+use leaving::Leaving;
 
 /// How many processes may be on their way at a time, and how many of those that have ended are remembered.
 const RUNNING_MAX: usize = 4;
@@ -51,6 +55,7 @@ pub(crate) struct Mover {
     tls: NodeTls,
     runtime: Handle,
     jobs: Mutex<HashMap<ProcessId, MoveJob>>,
+    leaving: Leaving,
 }
 
 /// One that is on its way, or was.
@@ -72,9 +77,17 @@ impl Mover {
         address: Address,
         tls: NodeTls,
     ) -> Arc<Self> {
-        let (runtime, jobs) = (Handle::current(), Mutex::default());
-        let mover = Arc::new(Self { log, indexed, writes, address, tls, runtime, jobs });
+        let (runtime, jobs, leaving) = (Handle::current(), Mutex::default(), Leaving::default());
+        let mover = Arc::new(Self { log, indexed, writes, address, tls, runtime, jobs, leaving });
+        let watched = mover.clone();
+        let watching = tokio::spawn(async move {
+            let Self { log, writes, tls, leaving, .. } = &*watched;
+            let access = NodeAccess { token: None, tls: tls.clone() };
+            leaving.watch(log.clone(), writes.clone(), access).await;
+        });
         parts.push(Moving(mover.clone()));
+        // Before whom it asks for is gone.
+        parts.push(TaskPart { name: "processes that left", task: watching });
         mover
     }
 
@@ -159,6 +172,18 @@ impl MoveCalls for Mover {
             }
             None => Some(Standstill { reason: None }),
         }
+    }
+
+    fn copied(&self, process: ProcessId, stays: bool) {
+        // What comes behind the end of it is a part of the move, and told as that.
+        let is_out = self.log.last_move(process).is_some_and(|step| matches!(step.step, MoveStep::Out(..)));
+        self.leaving.copied(process, stays || is_out, Instant::now());
+    }
+
+    fn left(&self) -> Vec<LeftProcess> {
+        // Nobody looks after them at a node that does not write its log.
+        let is_writer = matches!(self.writes.side(), WriteSide::Open(_));
+        if is_writer { self.leaving.told(Instant::now()) } else { Vec::new() }
     }
 
     fn now(&self, process: ProcessId) -> Option<MoveJobForm> {
