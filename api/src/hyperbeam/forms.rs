@@ -19,8 +19,8 @@ pub(super) struct PlacedForm {
     pub(super) id: String,
     /// The process.
     pub(super) process: String,
-    /// The place in the process; null for a process that was spawned without an assignment.
-    pub(super) slot: Nullable<u64>,
+    /// The place in the process.
+    pub(super) slot: u64,
     /// The timestamp of the assignment, in milliseconds since 1970.
     pub(super) timestamp: u64,
 }
@@ -37,7 +37,7 @@ pub(super) enum PlacedAnswer {
         String,
         /// The place in the process.
         #[oai(header = "slot")]
-        Option<u64>,
+        u64,
         /// The timestamp of the assignment, in milliseconds since 1970.
         #[oai(header = "timestamp")]
         u64,

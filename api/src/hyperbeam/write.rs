@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ans104::{Id, Item};
+use ans104::Item;
 use log::{BodyRef, EventKey, EventRef};
 use poem_openapi::payload::Json;
 use protocol::{Code, Nonce, ProcessId, tags, values};
@@ -24,7 +24,7 @@ use crate::refusals::HyperbeamWriteRefusal;
 struct PlacedThere {
     id: String,
     process: String,
-    slot: Option<u64>,
+    slot: u64,
     timestamp: u64,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn write(
         let body = item.read(max).await?;
         let answer = forward.forward(call(named, body)).await.map_err(HttpError::from)?;
         let PlacedThere { id, process, slot, timestamp } = passed_on(&answer)?;
-        return Ok(placed(PlacedForm { id, process, slot: slot.into(), timestamp }));
+        return Ok(placed(PlacedForm { id, process, slot, timestamp }));
     }
     let scheduler = writes.scheduler()?;
     // What would be refused is not read.
@@ -52,15 +52,7 @@ pub(super) async fn write(
         node.read(move |node| check_slot(node, process)).await?;
     }
     let (process, first) = schedule(scheduler, named, item).await?;
-    let place = node.read(move |node| find(node, process, first)).await?;
-    // One of before, which is repeated.
-    if place.slot.0.is_none() {
-        let text = format!(
-            "the process {process} is here and was spawned without an assignment, so that there is no slot that could be told"
-        );
-        return Err(HttpError::new(Code::Forbidden, text).into());
-    }
-    Ok(placed(place))
+    Ok(placed(node.read(move |node| find(node, process, first)).await?))
 }
 
 /// The process that an item spawns, if it is such a one.
@@ -107,7 +99,7 @@ async fn schedule(
     }
 }
 
-/// Where something is that is on disk and in the index.
+/// Where something is that is on disk and in the index. A spawn of before, which is repeated, may have no slot.
 fn find(node: &ApiNode, process: ProcessId, sought: FirstOfContent) -> Result<PlacedForm, CallError> {
     let what = match sought {
         FirstOfContent::Nonce(nonce) => nonce.map_or(process.to_string(), |nonce| format!("nonce {nonce}")),
@@ -122,26 +114,33 @@ fn find(node: &ApiNode, process: ProcessId, sought: FirstOfContent) -> Result<Pl
         FirstOfContent::Nonce(nonce) => nonce,
         FirstOfContent::Id(id) => node.parts.index.find(process, id)?.ok_or_else(missing)?.nonce,
     };
+    let nonce = nonce.ok_or_else(|| no_slot(process))?;
     let mut found = None;
-    visit(node, EventKey { process, nonce }, |event| {
-        found = Some(form(process, nonce, event));
+    visit(node, EventKey { process, nonce: Some(nonce) }, |event| {
+        found = form(process, nonce, event);
         Ok(())
     })?;
     Ok(found.ok_or_else(missing)?)
 }
 
-fn form(process: ProcessId, nonce: Option<Nonce>, event: &EventRef<'_>) -> PlacedForm {
-    // A process that was spawned without an assignment is told by its own id.
-    let assignment = event.assignment().filter(|_| nonce.is_some()).map(|assignment| assignment.id());
-    PlacedForm {
-        id: assignment.unwrap_or_else(|| Id::from_bytes(*process.as_bytes())).to_string(),
+fn no_slot(process: ProcessId) -> HttpError {
+    let text = format!(
+        "the process {process} is here and was spawned without an assignment, so that there is no slot that could be told"
+    );
+    HttpError::new(Code::Forbidden, text)
+}
+
+fn form(process: ProcessId, nonce: Nonce, event: &EventRef<'_>) -> Option<PlacedForm> {
+    Some(PlacedForm {
+        id: event.assignment()?.id().to_string(),
         process: process.to_string(),
-        slot: nonce.map(|nonce| nonce.get()).into(),
+        slot: nonce.get(),
+        // Imported ones may lack it.
         timestamp: event.timestamp().map_or(0, |timestamp| timestamp.get()),
-    }
+    })
 }
 
 fn placed(form: PlacedForm) -> PlacedAnswer {
-    let (process, slot, timestamp) = (form.process.clone(), form.slot.0, form.timestamp);
+    let (process, slot, timestamp) = (form.process.clone(), form.slot, form.timestamp);
     PlacedAnswer::Placed(Json(form), process, slot, timestamp)
 }

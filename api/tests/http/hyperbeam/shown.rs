@@ -1,10 +1,12 @@
 //! What is shown of an item, field by field: each has an item that would be shown in another way with less care.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 use testing::{SampleUser, id_of};
 
 use super::{get, page_path, spawn, written_by_an_mu};
-use crate::node::TestNode;
+use crate::node::{ON_CHAIN, TestNode};
 use crate::samples::SampleHistory;
 
 /// All that an item has here, in the order of the alphabet.
@@ -127,5 +129,56 @@ async fn what_was_cut_is_told_and_the_next_page_goes_on_there() {
             assert_eq!(page.pointer(more), Some(&json!(from < 12)), "{from}");
         }
         assert!(pages > 1, "all of it was on one page as {kind}");
+    }
+}
+
+/// The view for people: of tags of one name the first, whatever its case, and of what is on chain the id alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_has_each_name_once_and_nothing_that_was_not_signed() {
+    let (node, user) = (TestNode::start().await, SampleUser::new(1));
+    let process = spawn(&node, &user).await;
+    let tags =
+        [("Type", "Message"), ("data-protocol", "ao"), ("X", ""), ("x", "1"), ("Id", "mine"), ("ID", "")];
+    let item = user.item(Some(process), &tags, "hi");
+    assert_eq!(written_by_an_mu(&node.public, process, &item).await.status, 200);
+    assert_eq!(node.post(&format!("/?process-id={process}&assign={ON_CHAIN}"), vec![]).await.0, 200);
+    let told = get(&node.public, &format!("/{process}/schedule?from=1&accept=application/json")).await.json();
+    let signed = node.get(&format!("/{process}?from-nonce=0")).await.1;
+    let entry = |slot: usize, body: Value| {
+        let tags = signed["edges"][slot - 1]["node"]["assignment"]["tags"].as_array().unwrap();
+        let time = tags.iter().find(|tag| tag["name"] == "Timestamp").unwrap()["value"].as_str().unwrap();
+        let time: u64 = time.parse().unwrap();
+        json!({ "slot": slot, "process": process.to_string(), "timestamp": time, "body": body })
+    };
+    let body = json!({ "id": id_of(&item).to_string(), "type": "Message", "data-protocol": "ao", "x": "" });
+    let expected = json!({
+        "type": "schedule",
+        "process": process.to_string(),
+        "continues": false,
+        "timestamp": told["timestamp"],
+        "block-height": 1_650_000,
+        "assignments": { "1": entry(1, body), "2": entry(2, json!({ "id": ON_CHAIN.to_string() })) },
+    });
+    assert_eq!(told, expected);
+}
+
+/// By it compute units do what is to be done at a time: it is that of the node, in milliseconds as it signs them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_that_is_told_is_now_and_goes_on_from_what_was_signed() {
+    let (node, user) = (TestNode::start().await, SampleUser::new(1));
+    let process = spawn(&node, &user).await;
+    let item = user.message(process, &[], "hi");
+    let signed = written_by_an_mu(&node.public, process, &item).await.json()["timestamp"].as_u64().unwrap();
+    let page = get(&node.public, &page_path(process, 0, 0)).await.json()["page_info"]["timestamp"].clone();
+    let bundle = get(&node.public, &format!("/{process}/schedule?accept=application/json")).await.json();
+    let slot = get(&node.public, &format!("/{process}/slot")).await.json();
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let later = u64::try_from(later.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    for (what, told) in [
+        ("page", page.as_str().and_then(|text| text.parse().ok())),
+        ("bundle", bundle["timestamp"].as_u64()),
+        ("slot", slot["timestamp"].as_u64()),
+    ] {
+        assert!(told.is_some_and(|told| (signed..later).contains(&told)), "{what}: {told:?} after {signed}");
     }
 }

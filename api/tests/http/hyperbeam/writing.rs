@@ -1,9 +1,12 @@
 //! What is written in HyperBEAM's form, and what is refused.
 
 use bytes::Bytes;
+use log::StoreMemory;
+use projections::Index;
 use protocol::ProcessId;
 use reqwest::Method;
 use serde_json::json;
+use tempfile::TempDir;
 use testing::{SampleUser, id_of};
 
 use super::{ask, get, page_path, spawn, written_by_an_mu};
@@ -168,4 +171,25 @@ async fn what_is_not_possible_at_the_moment_is_429() {
     assert_eq!(get(&closed, &page_path(process, 0, 0)).await.status, 200);
     node.log.damaged_from.store(0, std::sync::atomic::Ordering::SeqCst);
     get(&node.public, &page_path(process, 0, 0)).await.refusal(424, "internal");
+}
+
+/// The log has it, and the index comes to it in a moment, as after a disk that was full: nothing is lost, and it is told later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_place_of_what_the_index_does_not_have_yet_is_429() {
+    let (node, user) = (TestNode::start().await, SampleUser::new(1));
+    let process = spawn(&node, &user).await;
+    let message = user.message(process, &[], "hi");
+    // An index of the same log, which nobody brings up to it.
+    let folder = TempDir::new().unwrap();
+    let (index, _writer) =
+        Index::open(&folder.path().join("index"), &*node.log, &StoreMemory::default()).unwrap();
+    let behind = node.open_with(|parts| parts.index = index).await;
+    for _ in 0..2 {
+        let told = written_by_an_mu(&behind, process, &message).await;
+        let reason = told.refusal(429, "unavailable");
+        assert!(reason.contains(&id_of(&message).to_string()) && reason.contains("yet"), "{reason}");
+        assert_eq!(told.header("retry-after"), Some("1"));
+    }
+    let told = written_by_an_mu(&node.public, process, &message).await;
+    assert_eq!((told.status, told.header("slot")), (200, Some("1")), "{}", told.text);
 }
