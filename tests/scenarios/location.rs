@@ -256,6 +256,26 @@ async fn a_check_tells_a_gateway_without_records_from_one_that_is_silent() {
     node.stop();
 }
 
+/// Each says which of its own settings is missing.
+#[tokio::test]
+async fn who_looks_after_no_record_says_why() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let node = leader(folders.0.path(), &gateway).serve();
+    let router = Launch::router(folders.1.path(), &[&node.url()]).set("ADMIN_TOKEN", TOKEN).serve();
+    for (at, reason) in [
+        (&node, "neither LOCATION_URL nor ROUTER_URL is set, or another node leads"),
+        (&router, "LOCATION_URL of this router is not set"),
+    ] {
+        for (method, path) in [(Method::GET, "/location"), (Method::POST, "/location/publications")] {
+            let told = ask(at, method, path).await;
+            assert!(told.text().contains(&format!("looked after here: {reason}")), "{}", told.text());
+            assert_eq!(told.refusal(404), "not_found");
+        }
+    }
+    router.stop();
+    node.stop();
+}
+
 /// Of two schedulers one has not told yet whose it is.
 #[tokio::test]
 async fn a_router_says_that_it_does_not_know_all_wallets_behind_it() {

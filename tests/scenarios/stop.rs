@@ -92,29 +92,33 @@ fn a_node_can_be_stopped_while_it_starts() {
     launch.serve().stop();
 }
 
+/// By whoever keeps it running, or at a terminal.
 #[tokio::test]
 async fn a_second_signal_ends_a_node_at_once() {
     let (folder, gateway) = (folder(), Gateway::start());
     let launch = Launch::su(folder.path()).gateway(gateway.url());
-    let node = launch.start();
-    let spawned = node.client().schedule(&User::new(201).process()).await;
-    // This request is waited for, and never comes whole.
-    let mut socket = TcpStream::connect(node.public()).await.unwrap();
-    socket.write_all(b"POST / HTTP/1.1\r\nhost: node\r\ncontent-length: 9\r\n\r\n").await.unwrap();
-    node.client().get("/health").await;
-    node.terminate();
-    node.said("stopping: finishing what was accepted");
-    let asked = Instant::now();
-    node.terminate();
-    let finished = node.finish();
-    assert_eq!(finished.code, Some(130), "{}", finished.stderr);
-    assert!(asked.elapsed() < STOP_MAX, "it took {:?}", asked.elapsed());
-    assert!(finished.stderr.contains("second signal"), "{}", finished.stderr);
-    drop(socket);
-    // Nothing that was acknowledged is lost.
-    let node = launch.start();
-    assert_eq!(node.client().get(&format!("/{}", spawned.id)).await.status, 200);
-    node.stop();
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT"), ("HUP", "INT")] {
+        let node = launch.start();
+        let spawned = node.client().schedule(&User::new(201).process()).await;
+        // This request is waited for, and never comes whole.
+        let mut socket = TcpStream::connect(node.public()).await.unwrap();
+        socket.write_all(b"POST / HTTP/1.1\r\nhost: node\r\ncontent-length: 9\r\n\r\n").await.unwrap();
+        node.client().get("/health").await;
+        node.signal(first);
+        node.said("stopping: finishing what was accepted");
+        let asked = Instant::now();
+        node.signal(second);
+        let finished = node.finish();
+        assert_eq!(finished.code, Some(130), "{first} {second}: {}", finished.stderr);
+        assert!(asked.elapsed() < STOP_MAX, "{first} {second}: it took {:?}", asked.elapsed());
+        assert!(finished.stderr.contains("second signal"), "{first} {second}: {}", finished.stderr);
+        drop(socket);
+        // Nothing that was acknowledged is lost.
+        let node = launch.start();
+        assert_eq!(node.client().get(&format!("/{}", spawned.id)).await.status, 200);
+        node.signal("INT");
+        assert_eq!(node.finish().code, Some(0));
+    }
 }
 
 #[test]
