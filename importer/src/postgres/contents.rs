@@ -5,7 +5,7 @@ use protocol::ProcessId;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::PostgresSource;
-use super::rows::BUNDLE;
+use super::rows::bundle;
 use crate::deep_hashes::{LeftHashes, StoredHashes};
 use crate::source::SourceError;
 use crate::target::KnownRows;
@@ -24,7 +24,7 @@ impl PostgresSource {
             Err(left) => return Ok(left),
         };
         let (waiting, connection) = (&self.waiting, &mut self.connection);
-        let sql = format!("select {BUNDLE} from messages where process_id = $1");
+        let sql = format!("select {} from messages where process_id = $1", bundle());
         let mut found = sqlx::query(AssertSqlSafe(sql)).bind(process.to_string()).fetch(connection);
         let done = loop {
             let blob = match waiting.answer(found.try_next()) {

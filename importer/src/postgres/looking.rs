@@ -4,6 +4,7 @@
 use projections::DatabaseUrl;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::rows::STORED_MAX;
 use super::session::begun;
 use crate::blob::Blob;
 use crate::shown_row::ShownPair;
@@ -41,7 +42,11 @@ impl Looking {
         let column = if row.is_process { "process_data" } else { "message_data" };
         // Where nobody knows what encoding text has, it is the UTF-8 that schedulers write, or none.
         let encoding = "case getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end";
-        let sql = format!("select convert_to({column}::text, {encoding}) from {table} where row_id = $1");
+        // As with stored bytes, longer JSON is left where it is.
+        let sql = format!(
+            "select case when octet_length({column}::text) <= {STORED_MAX} then convert_to({column}::text, {encoding}) end \
+             from {table} where row_id = $1"
+        );
         let found = sqlx::query(AssertSqlSafe(sql)).bind(number).fetch_optional(self.connected().await?);
         let text = found.await?.map(|found| found.try_get::<Option<Vec<u8>>, _>(0)).transpose()?.flatten();
         row.shown = text.and_then(|text| shown_pair(&text)).map(Box::new);

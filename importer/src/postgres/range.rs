@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use protocol::{Nonce, ProcessId};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{BUNDLE, MessageQuery, ProcessRow, of_process, read_key};
+use super::rows::{MessageQuery, ProcessRow, bundle, of_process, read_key};
 use super::{ALL_ROWS, PostgresSource};
 use crate::blob::Blob;
 use crate::source::{RowRange, SourceError, SourceRow};
@@ -92,8 +92,9 @@ impl PostgresSource {
         let nonce = head.flatten().and_then(|link| i64::try_from(link.nonce.get()).ok());
         let Self { waiting, connection, .. } = self;
         let found = waiting.limited(async {
+            let bundle = bundle();
             let sql = format!(
-                "select row_id::int8, {BUNDLE} from messages where process_id = $1 and row_id not between $2 and $3 \
+                "select row_id::int8, {bundle} from messages where process_id = $1 and row_id not between $2 and $3 \
                  and nonce > $4 and nonce < (select max(nonce) from messages where process_id = $1 \
                  and row_id between $2 and $3) order by messages.nonce"
             );

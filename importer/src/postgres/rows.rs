@@ -11,15 +11,24 @@ use super::schema::SourceColumns;
 use crate::source::{RowRange, SourceRow, StoredRow};
 use crate::target::PlacedIds;
 
-/// The stored bytes and how many there are, longer ones left where they are: the existing scheduler takes no item of more than
-/// ten megabytes, and a row is held whole.
-pub(super) const BUNDLE: &str =
-    "case when octet_length(bundle) <= 67108864 then bundle end as bundle, octet_length(bundle)";
+/// Longer columns are left where they are: the existing scheduler takes no item of more than ten megabytes, and a row is held
+/// whole.
+pub(super) const STORED_MAX: usize = 64 << 20;
+
+/// The stored bytes and how many there are.
+pub(super) fn bundle() -> String {
+    format!("case when octet_length(bundle) <= {STORED_MAX} then bundle end as bundle, octet_length(bundle)")
+}
 
 /// A column of text as its bytes are stored, with numbers for what is no ASCII. One that holds what is no text in the encoding
 /// of the database, or has none in UTF-8, ends no query.
 pub(super) fn told(column: &str) -> String {
     format!("encode(convert_to({column}, 'SQL_ASCII'), 'escape')")
+}
+
+/// The start of a column of text that may be of any length: no chain is longer.
+fn start(column: &str) -> String {
+    format!("left({column}, 128)")
 }
 
 /// Whether a row is of the process that is told so, as the first argument. An index finds what is ASCII.
@@ -104,10 +113,11 @@ impl MessageQuery {
 pub(super) fn process_sql(columns: &SourceColumns) -> String {
     let column = |name| columns.of_process(name);
     format!(
-        "select {BUNDLE}, {}::int8, {}::int8, {} from processes where row_id = $1",
+        "select {}, {}::int8, {}::int8, {} from processes where row_id = $1",
+        bundle(),
         column("nonce"),
         column("timestamp"),
-        told(column("hash_chain"))
+        told(&start(column("hash_chain")))
     )
 }
 
@@ -118,10 +128,11 @@ pub(super) fn strays_sql(columns: &SourceColumns) -> String {
 
 fn whole_sql(columns: &SourceColumns) -> String {
     format!(
-        "select row_id::int8, {BUNDLE}, nonce::int8, timestamp::int8, {}, {}, {} from messages",
+        "select row_id::int8, {}, nonce::int8, timestamp::int8, {}, {}, {} from messages",
+        bundle(),
         told("message_id"),
         told(columns.of_message("assignment_id")),
-        told(columns.of_message("hash_chain"))
+        told(&start(columns.of_message("hash_chain")))
     )
 }
 
