@@ -5,6 +5,7 @@
 //! nonce, so that the last of a page may not be the highest.
 
 mod page;
+mod spawn;
 mod window;
 
 use std::io;
@@ -81,31 +82,6 @@ impl UrlSource {
         self.ask(process, &range, ENTRIES, window.bytes_max())
     }
 
-    /// The process alone; none that was never spawned there. Messages that come without it cannot get it later, so it has to
-    /// say so twice.
-    fn spawn(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
-        match self.spawn_once(process)? {
-            Some(spawn) => Ok(Some(spawn)),
-            None => self.spawn_once(process),
-        }
-    }
-
-    fn spawn_once(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
-        let id = process.to_string();
-        match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())]), ENTRY_BYTES_MAX) {
-            Ok(body) => {
-                let item = serde_json::from_slice(&body);
-                let item =
-                    item.map_err(|error| Unasked::Odd(format!("what it serves is no process: {error}")))?;
-                Ok(Some(ServedEntry { message: Some(item), assignment: None }))
-            }
-            Err(Unasked::Missing) => Ok(None),
-            // It answers 400 to all that fails.
-            Err(Unasked::Refused(reason)) if reason.contains(NEVER_SPAWNED) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether anything comes behind a nonce.
     fn is_more(&self, process: ProcessId, after: u64) -> Result<bool, Unasked> {
         let range = [("from-nonce", after.to_string())];
@@ -152,7 +128,8 @@ impl UrlSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, Unasked> {
-        let mut window = NonceWindow::FIRST;
+        // The spawn, where it is known that it comes behind others.
+        let (mut window, mut spawn_later) = (NonceWindow::FIRST, None);
         loop {
             let page = self.page(process, window);
             let is_too_much = match &page {
@@ -169,14 +146,15 @@ impl UrlSource {
                 let reason = format!("more than {ENTRIES} entries have the nonce {}", window.to());
                 return Err(Unasked::Odd(reason));
             }
-            let mut entries = entries_of(page, process, window)?;
+            let (mut entries, later) = entries_of(page, process, window)?;
             let is_empty = entries.is_empty();
-            entries.sort_by_key(ServedEntry::nonce);
             if window.after.is_none() && !entries.iter().any(|entry| entry.is_of(process)) {
-                // One without an assignment is in no list.
-                let spawn = self.spawn(process)?;
-                entries.splice(0..0, spawn);
+                let spawn = if later.is_some() { later } else { self.spawn(process)? };
+                spawn_later = self.place_spawn(process, window, spawn, &mut entries);
+            } else if let Some(spawn) = spawn_later.take() {
+                spawn_later = self.place_spawn(process, window, Some(spawn), &mut entries);
             }
+            entries.sort_by_key(ServedEntry::nonce);
             for entry in entries {
                 let is_there = is_there(process, &entry, known)?;
                 let row = if is_there {
@@ -188,7 +166,7 @@ impl UrlSource {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            if is_empty && !self.is_more(process, window.to())? {
+            if is_empty && spawn_later.is_none() && !self.is_more(process, window.to())? {
                 return Ok(ControlFlow::Continue(()));
             }
             if is_empty && window.to() >= NONCE_MAX {
@@ -201,12 +179,21 @@ impl UrlSource {
     }
 }
 
-/// The entries of a page. A scheduler that serves others than it was asked for may serve them without end.
-fn entries_of(page: ShownPage, process: ProcessId, window: NonceWindow) -> Result<Vec<ServedEntry>, Unasked> {
-    let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
+/// The entries of a page, and the process, where it is shown here and comes later. A scheduler that serves others than it was
+/// asked for may serve them without end.
+fn entries_of(
+    page: ShownPage,
+    process: ProcessId,
+    window: NonceWindow,
+) -> Result<(Vec<ServedEntry>, Option<ServedEntry>), Unasked> {
+    let entries = page.edges.into_iter().map(|edge| edge.node);
     // Some show the process in every list.
-    entries.retain(|entry| window.has(entry.nonce()) || !entry.is_of(process));
-    let Some(other) = entries.iter().find(|entry| !window.has(entry.nonce())) else { return Ok(entries) };
+    let (entries, others): (Vec<_>, Vec<_>) =
+        entries.partition(|entry| window.has(entry.nonce()) || !entry.is_of(process));
+    let later = others.into_iter().find(|entry| entry.nonce().is_some_and(|nonce| nonce > window.to()));
+    let Some(other) = entries.iter().find(|entry| !window.has(entry.nonce())) else {
+        return Ok((entries, later));
+    };
     let served = other.nonce().map_or("one without a nonce".to_owned(), |nonce| format!("nonce {nonce}"));
     let after = window.after.map_or("the first one".to_owned(), |after| format!("the one behind {after}"));
     let reason = format!("it was asked for the nonces from {after} to {}, and serves {served}", window.to());

@@ -12,6 +12,7 @@ use std::thread;
 use ans104::Ed25519Wallet;
 use gateway::{HttpOptions, parse_url};
 use log::{Append, LocalLog, Log, Memory, MemoryDisk, Seq};
+use protocol::Timestamp;
 use serde_json::{Value, json};
 use testing::SampleProcess;
 
@@ -34,6 +35,15 @@ fn entry(append: &Append) -> (u64, Value) {
     (link.unwrap().nonce.get(), shown)
 }
 
+/// The same of a process as well, which is stored in another form than it is listed in.
+fn shown_entry(append: &Append) -> (u64, Value) {
+    let (nonce, mut shown) = entry(append);
+    if let Some(process) = shown.get_mut("process").map(Value::take) {
+        shown["message"] = process;
+    }
+    (nonce, shown)
+}
+
 /// Serves these entries by nonce until the test ends; it knows of no spawn.
 fn serve(entries: Vec<(u64, Value)>) -> String {
     serve_as(entries, true, |_, _| None)
@@ -41,6 +51,36 @@ fn serve(entries: Vec<(u64, Value)>) -> String {
 
 /// The same, or all of them whatever it is asked for; it fails where `fails` says so of a call and its number.
 fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool, fails: fn(usize, &str) -> Option<u16>) -> String {
+    serve_with(move |turn, asked| {
+        if let Some(status) = fails(turn, asked) {
+            return (status, json!({ "error": "not now" }));
+        }
+        if asked.contains("/processes/") {
+            return (400, json!({ "error": NEVER_SPAWNED }));
+        }
+        page(entries.iter().filter(|(nonce, _)| !is_by_nonce || is_asked_for(asked, *nonce)))
+    })
+}
+
+fn page<'a>(entries: impl Iterator<Item = &'a (u64, Value)>) -> (u16, Value) {
+    let edges: Vec<_> = entries.map(|(nonce, node)| json!({ "node": node, "cursor": nonce })).collect();
+    (200, json!({ "page_info": { "has_next_page": false }, "edges": edges }))
+}
+
+/// The number that is asked for under a name.
+fn number(asked: &str, name: &str) -> Option<i64> {
+    let (_, rest) = asked.split_once(name)?;
+    rest.split(['&', ' ']).next()?.parse().ok()
+}
+
+/// Whether a nonce is among those that are asked for.
+fn is_asked_for(asked: &str, nonce: u64) -> bool {
+    let (after, to) = (number(asked, "from-nonce="), number(asked, "to-nonce=").unwrap_or(i64::MAX));
+    after.is_some_and(|after| after < nonce as i64) && nonce as i64 <= to
+}
+
+/// Answers each call so until the test ends; calls are counted.
+fn serve_with(answer: impl Fn(usize, &str) -> (u16, Value) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -50,21 +90,7 @@ fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool, fails: fn(usize, &str
             while let Some(line) = lines.next().and_then(Result::ok).filter(|line| !line.is_empty()) {
                 asked.push_str(&line);
             }
-            let number = |name: &str| -> Option<i64> {
-                let (_, rest) = asked.split_once(name)?;
-                rest.split(['&', ' ']).next()?.parse().ok()
-            };
-            let (after, to) = (number("from-nonce="), number("to-nonce=").unwrap_or(i64::MAX));
-            let is_in = |nonce: u64| after.is_some_and(|after| after < nonce as i64) && nonce as i64 <= to;
-            let is_asked = |nonce: u64| !is_by_nonce || is_in(nonce);
-            let edges: Vec<_> = entries.iter().filter(|(nonce, _)| is_asked(*nonce)).collect();
-            let edges: Vec<_> =
-                edges.iter().map(|(nonce, node)| json!({ "node": node, "cursor": nonce })).collect();
-            let (status, body) = match (fails(turn, &asked), asked.contains("/processes/")) {
-                (Some(status), _) => (status, json!({ "error": "not now" })),
-                (None, true) => (400, json!({ "error": NEVER_SPAWNED })),
-                (None, false) => (200, json!({ "page_info": { "has_next_page": false }, "edges": edges })),
-            };
+            let (status, body) = answer(turn, &asked);
             let body = body.to_string();
             let _ = write!(
                 socket,
@@ -217,5 +243,81 @@ fn a_scheduler_that_serves_what_it_was_not_asked_for_is_not_asked_without_end() 
         };
         source.read(&scope, &crate::target::NoLog, &mut visit).unwrap();
         assert!(told.contains(reason), "{told}");
+    }
+}
+
+/// What such a scheduler has of a process, in the order in which it is handed over: nonces of messages, and of the process.
+fn rows_of(url: &str, process: ProcessId) -> Vec<(bool, Option<u64>)> {
+    let http = Http::new(HttpOptions::default()).unwrap();
+    let mut source = UrlSource::new(parse_url("--url", url).unwrap(), http, |_| ()).unwrap();
+    let scope = ImportScope { processes: vec![process], rows: None };
+    let mut rows = Vec::new();
+    let mut visit = |row| {
+        let SourceRow::Shown(row) = row else { panic!("{row:?}") };
+        let ShownPair { message, assignment } = row.pair;
+        let nonce = assignment.and_then(|shown| shown.tag("Nonce")?.parse().ok());
+        rows.push((message.is_some_and(|message| message.id == process.to_string()), nonce));
+        ControlFlow::Continue(())
+    };
+    source.read(&scope, &crate::target::NoLog, &mut visit).unwrap();
+    rows
+}
+
+/// As local stores have one to which messages came before it; it is shown by itself, by its nonce or its time, or in every list.
+#[test]
+fn a_process_that_was_spawned_behind_its_first_messages_comes_at_its_nonce() {
+    let mut sample = SampleProcess::new(1);
+    let mut appends = sample.messages(150);
+    appends.push(sample.spawn());
+    appends.extend(sample.messages(2));
+    let entries: Vec<_> = appends.iter().map(shown_entry).collect();
+    let expected: Vec<_> = (0..153).map(|nonce| (nonce == 150, Some(nonce))).collect();
+    for is_in_every_list in [false, true] {
+        let entries = entries.clone();
+        let url = serve_with(move |_, asked| {
+            let (_, spawn) = &entries[150];
+            let said = |name: &str| {
+                let tags = spawn["assignment"]["tags"].as_array().unwrap();
+                tags.iter().find(|tag| tag["name"] == name).unwrap()["value"].clone()
+            };
+            if asked.contains("/processes/") {
+                let mut alone = spawn["message"].clone();
+                alone["timestamp"] = said("Timestamp");
+                return (200, alone);
+            }
+            if asked.contains("/latest") {
+                return (200, entries[152].1.clone());
+            }
+            if let Some(to) = number(asked, "&to=") {
+                assert!(
+                    said("Timestamp") == to.to_string() && number(asked, "from=") == Some(to - 1),
+                    "{asked}"
+                );
+                return page(entries[149..152].iter());
+            }
+            let of = |nonce: u64| is_asked_for(asked, nonce) || (is_in_every_list && nonce == 150);
+            page(entries.iter().filter(|(nonce, _)| of(*nonce)))
+        });
+        assert_eq!(rows_of(&url, sample.process), expected, "{is_in_every_list}");
+    }
+}
+
+/// It is in no list, or is in every one: then nothing behind a gap is missed, and the history has an end.
+#[test]
+fn a_process_in_every_list_hides_nothing_behind_a_gap_and_has_an_end() {
+    let mut sample = SampleProcess::new(1);
+    let mut appends = vec![sample.spawn()];
+    sample.place_at(Nonce::new(250), Timestamp::new(2_000_000_000_000));
+    appends.push(sample.message());
+    let entries: Vec<_> = appends.iter().map(shown_entry).collect();
+    for has_late in [true, false] {
+        let entries = entries.clone();
+        let url = serve_with(move |_, asked| {
+            let of = |nonce: u64| nonce == 0 || (has_late && is_asked_for(asked, nonce));
+            let limit = number(asked, "limit=").unwrap() as usize;
+            page(entries.iter().filter(|(nonce, _)| of(*nonce)).take(limit))
+        });
+        let expected = [(true, Some(0)), (false, Some(250))];
+        assert_eq!(rows_of(&url, sample.process), expected[..1 + usize::from(has_late)], "{has_late}");
     }
 }
