@@ -6,6 +6,7 @@ mod held;
 mod postgres;
 mod row;
 mod tables;
+mod zero_bytes;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use bundles::BundleFolder;
 pub use postgres::PostgresTables;
 pub use row::BackRow;
+use zero_bytes::has_zero_byte;
 
 /// Where rows of the existing scheduler are written.
 pub trait BackTarget {
@@ -46,6 +48,10 @@ pub struct BackSummary {
     pub left_out: u64,
     /// The first of these, each with the reason.
     pub first_left_out: Vec<String>,
+    /// Rows that are there, and have zero bytes in their text, in the place of which a column shows another character.
+    pub zero_bytes: u64,
+    /// The first of these.
+    pub first_zero_bytes: Vec<String>,
 }
 
 /// Processes that the target has in another history than the log: nothing is written behind the place where they part, for
@@ -64,6 +70,16 @@ impl BackSummary {
         self.left_out = self.left_out.saturating_add(1);
         if self.first_left_out.len() < SHOWN {
             self.first_left_out.push(format!("{}: {reason}", row.place()));
+        }
+    }
+
+    /// Counts a row that is there, if it has zero bytes in its text.
+    fn note_zero_bytes(&mut self, row: &BackRow) {
+        if has_zero_byte(&row.json) {
+            self.zero_bytes = self.zero_bytes.saturating_add(1);
+            if self.first_zero_bytes.len() < SHOWN {
+                self.first_zero_bytes.push(row.place());
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ pub use envelope::{seal_envelope, unseal_envelope};
 pub use flaw::{FlawKind, SourceFlaw};
 pub use importing::{ImportError, ImportOptions, ImportProgress, import};
 pub use local_store::LocalStoreSource;
-pub use patience::TellWait;
+pub use patience::{BusyWait, TellWait};
 pub use postgres::{PostgresSource, PostgresSourceError};
 pub use report::{ImportReport, ImportSummary, LeftOutRow};
 pub use shown_row::{ShownPair, ShownRow};

@@ -31,8 +31,8 @@ Examples:
   quipu export ./data --to postgres --database-url postgres://su@host/su
   quipu export ./data --to bundles --out ./bundles     ./bundles/PROCESS/0000000000.bundle ...
 
-Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but rows are not written, or the log has nothing of \
-a process that was named.";
+Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but rows are not written, have zero bytes in their text \
+that no database takes, or the log has nothing of a process that was named.";
 
 /// Write what the existing scheduler would have stored
 #[derive(Debug, Args)]
@@ -107,6 +107,12 @@ pub enum ExportError {
     /// It is done, but for some rows.
     #[error("not written: {}, of which the first are named above, each with the reason", counted(*.0, "row"))]
     LeftOut(u64),
+    /// It is done, but not all of their text is in columns.
+    #[error(
+        "written whole, but in {} a zero byte is in the text, which no column of a database takes: the existing scheduler shows \
+         another character in its place where it is asked by id. The first are named above", counted(*.0, "row")
+    )]
+    ZeroBytes(u64),
     /// It is done, but what was asked for is not there.
     #[error("the log has nothing of {}: {}", processes(.0.len() as u64), .0.join(", "))]
     Absent(Vec<String>),
@@ -121,13 +127,6 @@ struct Exported {
     absent: Vec<String>,
 }
 
-impl ExportError {
-    /// Whether a setting is wrong.
-    pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Wallet(_) | Self::NoWallet(_))
-    }
-}
-
 impl ExportArgs {
     /// Writes it; what became of the rows goes to `out`, progress to standard error.
     ///
@@ -140,10 +139,11 @@ impl ExportArgs {
         } else {
             out.write_all(shown(&exported).as_bytes())?;
         }
-        match exported.summary.left_out {
-            0 if exported.absent.is_empty() => Ok(()),
-            0 => Err(ExportError::Absent(exported.absent).into()),
-            rows => Err(ExportError::LeftOut(rows).into()),
+        match (exported.summary.left_out, exported.summary.zero_bytes) {
+            (0, 0) if exported.absent.is_empty() => Ok(()),
+            (0, _) if !exported.absent.is_empty() => Err(ExportError::Absent(exported.absent).into()),
+            (0, rows) => Err(ExportError::ZeroBytes(rows).into()),
+            (rows, _) => Err(ExportError::LeftOut(rows).into()),
         }
     }
 
@@ -231,6 +231,10 @@ fn shown(Exported { summary, absent }: &Exported) -> String {
     table.row("not written", thousands(summary.left_out));
     for row in &summary.first_left_out {
         table.row("", row);
+    }
+    if summary.zero_bytes > 0 {
+        table.row("zero bytes in text", thousands(summary.zero_bytes));
+        summary.first_zero_bytes.iter().for_each(|row| table.row("", row));
     }
     if !absent.is_empty() {
         table.heading("Not in the log");

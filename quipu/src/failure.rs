@@ -1,5 +1,7 @@
 //! Why a command failed, and how the user is told.
 
+mod exit;
+
 use std::error::Error;
 use std::fmt::Write;
 use std::io;
@@ -193,66 +195,20 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether nothing was begun, since a setting can never be right.
-    fn is_wrong_setting(&self) -> bool {
-        match self {
-            Self::Setting(_)
-            | Self::EnvFile { .. }
-            | Self::WrongSettings
-            | Self::NoSettings(..)
-            | Self::OuterSpace(_) => true,
-            Self::Client(error) | Self::NoAnswer(error) => {
-                matches!(error, ClientError::Url { .. } | ClientError::Tls(_))
-            }
-            Self::Import(error) => error.is_wrong_setting(),
-            Self::Export(error) => error.is_wrong_setting(),
-            Self::Compare(error) => error.is_wrong_setting(),
-            Self::OldVerb(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Tells the user on standard error in one line, and gives the exit code: that of wrong usage when a setting is
-    /// wrong. A reader that went away (a broken pipe) is no failure.
+    /// Tells the user on standard error in one line, and gives the exit code. A reader that went away (a broken pipe) is no failure.
     pub fn report(&self) -> ExitCode {
         if let Failure::Output(error) = self
             && error.kind() == io::ErrorKind::BrokenPipe
         {
             return ExitCode::SUCCESS;
         }
-        if let Self::NotWell(verdict) = self {
-            return ExitCode::from(verdict.exit_code());
+        // How a node is that is not well is told already.
+        if !matches!(self, Self::NotWell(_)) {
+            say(format_args!("quipu: {}", chain(self)));
         }
-        say(format_args!("quipu: {}", chain(self)));
-        match self {
-            Self::Import(
-                ImportCommandError::LeftOut(_)
-                | ImportCommandError::WouldLeaveOut(_)
-                | ImportCommandError::Awaited(_)
-                | ImportCommandError::Absent { .. },
-            )
-            | Self::Export(ExportError::LeftOut(_) | ExportError::Absent(_)) => ExitCode::from(EXIT_LEFT_OUT),
-            Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
-            Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
-            Self::Location(LocationCommandError::Wrong(..) | LocationCommandError::Unsent(_)) => {
-                ExitCode::from(EXIT_DIFFERS)
-            }
-            Self::NoAnswer(_) if !self.is_wrong_setting() => ExitCode::from(EXIT_NO_ANSWER),
-            _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
-            _ => ExitCode::FAILURE,
-        }
+        ExitCode::from(self.exit_code())
     }
 }
-
-/// The exit code of wrong usage, which the parser of the command line has too.
-const EXIT_USAGE: u8 = 2;
-/// The exit code of an import or export that is done, but for some rows.
-const EXIT_LEFT_OUT: u8 = 3;
-
-/// The exit code of a comparison that found what it looked for, and of a check that found something wrong.
-const EXIT_DIFFERS: u8 = 3;
-/// The exit code of a node that does not say how it is.
-const EXIT_NO_ANSWER: u8 = 3;
 
 /// The error and its causes in one line. A cause that the text before it has is not said again.
 pub fn chain(error: &dyn Error) -> String {

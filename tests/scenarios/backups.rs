@@ -238,7 +238,7 @@ async fn a_stopped_node_is_backed_up_by_its_folder_and_others_are_left_alone() {
     assert_eq!(count(&world.folder.path().join("photos")), 1);
     // A folder of backups is no data folder, and no log.
     let started = world.restored("backups").run();
-    assert_eq!(started.code, Some(1), "{}", started.stderr);
+    assert_eq!(started.code, Some(2), "{}", started.stderr);
 }
 
 fn count(folder: &Path) -> usize {

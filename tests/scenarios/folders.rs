@@ -21,7 +21,7 @@ fn a_folder_with_other_things_in_it_is_refused_and_left_alone() {
     kept.iter().for_each(|(name, text)| fs::write(theirs.path().join(name), text).unwrap());
     let launch = Launch::su(folder.path()).set("SU_INDEX_DB_DIR", theirs.path());
     let refused = launch.run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     for told in ["SU_INDEX_DB_DIR", "RocksDB", theirs.path().to_str().unwrap()] {
         assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
     }
@@ -57,7 +57,7 @@ fn a_data_folder_with_other_things_in_it_is_refused_and_left_alone() {
         launch.clone().set("SU_FILE_DB_DIR", &elsewhere).run(),
         offline.set("SU_DATA_DIR", theirs.path()).set("SU_FILE_DB_DIR", &elsewhere).run(),
     ] {
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         for told in ["SU_DATA_DIR", "something that is not ours: passwd", theirs.path().to_str().unwrap()] {
             assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
         }
@@ -127,7 +127,7 @@ fn a_development_node_keeps_nothing_among_files_of_others() {
             fs::write(&path, "theirs").unwrap();
         }
         let refused = Launch::command(folder.path(), &["dev", "0", "--dir", dir]).run();
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         assert!(refused.stderr.contains(told) && refused.stderr.contains(dir), "{}", refused.stderr);
         assert_eq!(names(theirs.path()).len(), 1, "something was made");
         if path.is_file() {
@@ -146,7 +146,7 @@ fn a_store_of_the_existing_scheduler_is_refused_and_left_alone() {
     }
     let launch = Launch::su(folder.path()).set("SU_FILE_DB_DIR", theirs.path());
     let refused = launch.run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     for told in ["SU_FILE_DB_DIR", "a store of the existing ao scheduler", theirs.path().to_str().unwrap()] {
         assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
     }

@@ -347,7 +347,7 @@ fn parts_are_imported_and_garbage_is_told() {
 fn what_is_no_source_is_told_and_old_commands_say_what_to_type() {
     let (folder, postgres) = (folder(), Postgres::start());
     let finished = import(folder.path(), &postgres.url(), &[]).run();
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("the table processes lacks row_id"), "{}", finished.stderr);
     assert!(!folder.path().join("data").exists(), "nothing is made for it");
     let finished = Launch::command(folder.path(), &["import", "--from", "postgres", "--plan"]).run();

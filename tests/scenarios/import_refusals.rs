@@ -1,10 +1,12 @@
 //! What an import does not begin: a part that comes before its time, and a log that is another node's.
 
+use ans104::Ed25519Wallet;
 use quipu_tests::{Gateway, Postgres, User};
+use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
 use crate::import::{assert_whole, import, summary};
-use crate::made_databases::made_database;
+use crate::made_databases::{TABLES, insert, made_database};
 use crate::standby::{leader, level, standby};
 
 #[test]
@@ -50,6 +52,54 @@ fn a_range_is_refused_whose_rows_do_not_rise_with_the_nonces() {
         );
     }
     assert_whole(folder.path(), rows);
+}
+
+/// The chain breaks at the border of two ranges, as it does where two messages once got one nonce: the row before the border is in
+/// the database as well as in the log, and what comes behind it there comes behind it here.
+#[test]
+fn a_known_break_of_the_chain_between_two_ranges_shuts_nothing_out() {
+    let (folder, postgres, mut sample) = (folder(), Postgres::start(), SampleProcess::new(1));
+    let mut appends = vec![sample.spawn()];
+    appends.extend(sample.messages(9));
+    let fork = sample.last;
+    appends.push(sample.message());
+    // The other message with that nonce, which is gone, and what followed it.
+    sample.last = fork;
+    sample.message();
+    appends.extend(sample.messages(5));
+    let (database, wallet) = (postgres.create_database("made"), Ed25519Wallet::from_seed([2; 32]));
+    postgres.sql("made", TABLES);
+    let rows: Vec<String> = appends.iter().map(|append| insert(&ExistingRow::of(append, &wallet))).collect();
+    postgres.sql_file("made", &rows.concat());
+    postgres.sql("made", "grant select on all tables in schema public to quipu");
+    for (range, imported, broken) in [("1-10", 11, None), ("11-13", 3, Some(1)), ("14-", 2, None)] {
+        let part = import(folder.path(), &database, &["--range", range]).run();
+        let told = summary(&part);
+        assert_eq!(
+            (part.code, &told["imported"]),
+            (Some(0), &imported.into()),
+            "{range}: {told}{}",
+            part.stderr
+        );
+        assert_eq!(told["flaws"]["broken_chain"].as_u64(), broken, "{range}: {told}");
+    }
+    assert_eq!(summary(&import(folder.path(), &database, &[]).run())["already_there"], 16);
+}
+
+#[test]
+fn a_plan_says_what_an_import_would_leave_out() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 1, 20);
+    postgres.sql("made", "update messages set bundle = '\\x00' where row_id in (5, 9)");
+    let plan = import(folder.path(), &database, &["--plan", "--offline"]).run();
+    let told = summary(&plan);
+    assert_eq!(
+        (plan.code, &told["imported"], &told["left_out"]),
+        (Some(3), &(rows - 2).into(), &2.into()),
+        "{told}"
+    );
+    assert!(plan.stderr.contains("an import would leave out 2 rows"), "{}", plan.stderr);
+    assert!(!plan.stderr.contains("not in the log"), "nothing was imported: {}", plan.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,6 +24,7 @@ mod explored;
 mod failing_fsync;
 mod field;
 mod gateways;
+mod going_back;
 mod graphql;
 mod hang_ups;
 mod hanging_fsync;

@@ -261,7 +261,7 @@ fn a_folder_of_something_else_is_left_alone() {
     fs::create_dir(launch.data()).unwrap();
     fs::write(launch.data().join("notes.txt"), "mine").unwrap();
     let refused = launch.run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(
         refused.stderr.contains("ROUTER_DATA_DIR") && refused.stderr.contains("notes.txt"),
         "{}",

@@ -208,7 +208,7 @@ fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
     postgres.sql("old", TABLES);
     postgres.sql("old", "alter table messages owner to quipu; alter table processes owner to quipu");
     let refused = export("old");
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     for lacks in ["processes.nonce", "messages.assignment_id"] {
         assert!(refused.stderr.contains(lacks), "{lacks}: {}", refused.stderr);
     }

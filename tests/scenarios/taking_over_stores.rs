@@ -42,7 +42,7 @@ fn the_databases_of_tenants_are_one_source() {
     let own = "https://su1.example";
     let processes = processes();
     let entry = |name: &str| json!({ "su": own, "db_name": name });
-    let list = json!({
+    let mut list = json!({
         "sus": { own: { "dbs": [{ "db_name": "one", "efs_name": "a" }, { "db_name": "two", "efs_name": "b" }] } },
         "processes": {
             processes[0].clone(): entry("one"),
@@ -64,6 +64,20 @@ fn the_databases_of_tenants_are_one_source() {
     assert_eq!(imported.code, Some(0), "{}{}", imported.stdout, imported.stderr);
     let told = summary(&imported);
     assert_eq!((&told["processes"], &told["flaws"]["content_lost"]), (&2.into(), &1.into()), "{told}");
+    // One that the list has, and no database; and of those that are asked for by themselves each is told once.
+    let absent = "A".repeat(42) + "E";
+    list["processes"][absent.as_str()] = entry("two");
+    server.answer(200, &[], &list.to_string());
+    for import in [import.clone(), import.clone().word("--process").word(&absent)] {
+        let finished = import.run();
+        let told = summary(&finished);
+        assert_eq!(
+            (finished.code, &told["absent"], &told["first_absent"]),
+            (Some(3), &1.into(), &json!([absent])),
+            "{told}"
+        );
+        assert!(finished.stderr.contains("the source has nothing of 1 process"), "{}", finished.stderr);
+    }
     let missing = import.unset("URL").run();
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
     assert!(missing.stderr.contains("URL (or --own-url)"), "{}", missing.stderr);
@@ -95,6 +109,6 @@ fn content_hashes_of_what_is_elsewhere_are_carried_over() {
     assert_eq!(files(&store), before, "nothing in it is touched");
     // Such settings are told what is to change.
     let refused = Launch::su(folder.path()).set("SU_DATA_DIR", &store).run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("quipu import --from postgres"), "{}", refused.stderr);
 }

@@ -117,7 +117,7 @@ async fn a_store_goes_on_with_its_own_wallet_alone_unless_it_is_told() {
 
     // Refused in words: both addresses, and what to do.
     let refused = second.run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     let two =
         refused.stderr.split("SU_WALLET_CHANGE_TO=").nth(1).expect("it says what to do")[..43].to_owned();
     for address in [&one, &two] {
@@ -126,7 +126,7 @@ async fn a_store_goes_on_with_its_own_wallet_alone_unless_it_is_told() {
     assert_ne!(one, two);
     // A change to any other wallet than that is none.
     let refused = second.clone().set("SU_WALLET_CHANGE_TO", &one).run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
 
     let node = second.clone().set("SU_WALLET_CHANGE_TO", &two).start();
     assert_eq!(node.client().address().await, two);
@@ -139,7 +139,7 @@ async fn a_store_goes_on_with_its_own_wallet_alone_unless_it_is_told() {
     let signers: Vec<_> = history.map(|edge| edge.node.assignment.unwrap().owner.address).collect();
     assert_eq!(signers, [vec![one; 4], vec![two; 3]].concat());
     node.stop();
-    assert_eq!(first.run().code, Some(1), "the wallet before signs on");
+    assert_eq!(first.run().code, Some(2), "the wallet before signs on");
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
 }

@@ -10,12 +10,15 @@ use sqlx::types::Json;
 use sqlx::{ConnectOptions, Connection};
 
 use super::held::{self, HeldMessages, HeldRow};
+use super::zero_bytes::without_zero_bytes;
 use super::{BEHIND, BackError, BackRow, BackSummary, BackTarget, PartedProcesses, tables};
 use crate::waiting::{DatabaseThread, connected};
 
 /// When rows are written together.
 const BATCH_ROWS: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
+/// What a column takes as the id of a message.
+const MESSAGE_CHARS: usize = 255;
 
 /// A database that rows are written to.
 pub struct PostgresTables {
@@ -94,6 +97,7 @@ impl NewRows<'_> {
             match held.get(&row.process.to_string()) {
                 Some(found) if found.is(&row) => {
                     spawned.insert(row.process);
+                    self.summary.note_zero_bytes(&row);
                     self.summary.already_there = self.summary.already_there.saturating_add(1);
                 }
                 Some(found) => {
@@ -105,6 +109,7 @@ impl NewRows<'_> {
                 }
                 None => {
                     spawned.insert(row.process);
+                    self.summary.note_zero_bytes(&row);
                     held.insert(row.process.to_string(), HeldRow::of(&row));
                     new.push(row);
                 }
@@ -118,6 +123,7 @@ impl NewRows<'_> {
         for row in rows {
             match held.at(&row) {
                 found if found.iter().any(|found| found.is(&row)) => {
+                    self.summary.note_zero_bytes(&row);
                     self.summary.already_there = self.summary.already_there.saturating_add(1);
                 }
                 [found, ..] => {
@@ -133,7 +139,10 @@ impl NewRows<'_> {
                     self.summary.leave_out(&row, "the database has its assignment at another place");
                     self.parted.insert(row.process);
                 }
-                [] => new.push(row),
+                [] => {
+                    self.summary.note_zero_bytes(&row);
+                    new.push(row);
+                }
             }
         }
         new
@@ -142,8 +151,12 @@ impl NewRows<'_> {
 
 impl BackTarget for PostgresTables {
     fn take(&mut self, row: BackRow) -> Result<(), BackError> {
-        if has_nul(&row.json) {
-            self.summary.leave_out(&row, "it has a zero byte in its text, which a database does not take");
+        // What such a row has as the id of a message was never one.
+        if row.message.contains('\0') || row.message.chars().count() > MESSAGE_CHARS {
+            // What came before it is not behind it.
+            self.write()?;
+            self.summary.leave_out(&row, "the message that it names is no id, and no column takes it");
+            self.parted.insert(row.process);
             return Ok(());
         }
         self.bytes = self.bytes.saturating_add(row.blob.len());
@@ -157,16 +170,6 @@ impl BackTarget for PostgresTables {
     }
 }
 
-fn has_nul(json: &serde_json::Value) -> bool {
-    use serde_json::Value;
-    match json {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(has_nul),
-        Value::Object(fields) => fields.values().any(has_nul),
-        _ => false,
-    }
-}
-
 async fn insert_processes(to: &mut PgConnection, rows: &[BackRow]) -> Result<(), sqlx::Error> {
     let sql = "insert into processes (process_id, process_data, bundle, epoch, nonce, hash_chain, timestamp) \
                select p, d, b, case when n is not null then 0 end, n, \
@@ -175,7 +178,7 @@ async fn insert_processes(to: &mut PgConnection, rows: &[BackRow]) -> Result<(),
                     as r (p, d, b, n, h, t)";
     sqlx::query(sql)
         .bind(rows.iter().map(|row| row.process.to_string()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| Json(&row.json)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| Json(without_zero_bytes(&row.json))).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.blob.as_slice()).collect::<Vec<_>>())
         .bind(rows.iter().map(nonce).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.chain.as_str()).collect::<Vec<_>>())
@@ -207,7 +210,7 @@ async fn insert_messages(to: &mut PgConnection, rows: &[BackRow]) -> Result<(), 
     sqlx::query(sql)
         .bind(rows.iter().map(|row| row.process.to_string()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.message.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| Json(&row.json)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| Json(without_zero_bytes(&row.json))).collect::<Vec<_>>())
         .bind(rows.iter().map(nonce).collect::<Vec<_>>())
         .bind(rows.iter().map(timestamp).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.blob.as_slice()).collect::<Vec<_>>())

@@ -227,9 +227,9 @@ impl AdminClient {
         refused_from: &[&Path],
     ) -> Result<T, ClientError> {
         match answer {
-            Err(ClientError::Refused { status: 401, text, code }) => {
+            Err(ClientError::Refused { status: 401, text, code, retry_after }) => {
                 let text = format!("{text}. {}", self.told_of_token(refused_from));
-                Err(ClientError::Refused { status: 401, text, code })
+                Err(ClientError::Refused { status: 401, text, code, retry_after })
             }
             Err(ClientError::Refused { status: 404, text, .. })
                 if text.starts_with(NO_CALL) && self.is_router().await =>

@@ -1,5 +1,7 @@
 //! What a scheduler answers, as it is on the wire.
 
+use std::time::Duration;
+
 use ans104::Tag;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -17,13 +19,30 @@ pub struct RawAnswer {
     pub body: Option<Bytes>,
 }
 
+/// All of an answer.
+#[derive(Debug)]
+pub(super) struct WholeAnswer {
+    pub(super) status: StatusCode,
+    /// How long it asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Bytes,
+}
+
+impl WholeAnswer {
+    /// The error that it is when it is not 2xx.
+    pub(super) fn refused(&self) -> ClientError {
+        ClientError::refused(self.status.as_u16(), self.retry_after, &self.body)
+    }
+}
+
 impl RawAnswer {
     /// An answer, unless whoever gave it was too busy to answer.
-    pub(super) fn of(status: StatusCode, body: Bytes) -> Result<Self, ClientError> {
+    pub(super) fn of(answer: WholeAnswer) -> Result<Self, ClientError> {
+        let status = answer.status;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(ClientError::refused(status.as_u16(), &body));
+            return Err(answer.refused());
         }
-        Ok(Self { status: status.as_u16(), body: status.is_success().then_some(body) })
+        Ok(Self { status: status.as_u16(), body: status.is_success().then_some(answer.body) })
     }
 }
 

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateway::retry_after;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::answer::WholeAnswer;
 use super::{Accepted, CONNECT_TIMEOUT, ClientError, RawAnswer, SchedulerClient};
 
 /// Why a node was not reached, or did not answer.
@@ -133,11 +135,11 @@ impl Connection {
         let Some(plain) = self.door.plain.clone() else { return self.door.scheduler.post(item).await };
         let asked = self.ask(&plain, plain.posting(item)).await;
         let scheduler = &self.door.scheduler;
-        let (status, body) = asked.map_err(|error| scheduler.unreached(error))?;
-        if !status.is_success() {
-            return Err(ClientError::refused(status.as_u16(), &body));
+        let answer = asked.map_err(|error| scheduler.unreached(error))?;
+        if !answer.status.is_success() {
+            return Err(answer.refused());
         }
-        scheduler.parsed(&body)
+        scheduler.parsed(&answer.body)
     }
 
     /// As [`SchedulerClient::answer`].
@@ -152,19 +154,14 @@ impl Connection {
             Err(Unreached::Http(_)) if was_open => self.ask_for(&plain, path).await,
             asked => asked,
         };
-        let (status, body) = asked.map_err(|error| self.door.scheduler.unreached(error))?;
-        RawAnswer::of(status, body)
+        RawAnswer::of(asked.map_err(|error| self.door.scheduler.unreached(error))?)
     }
 
-    async fn ask_for(&mut self, plain: &Plain, path: &str) -> Result<(StatusCode, Bytes), Unreached> {
+    async fn ask_for(&mut self, plain: &Plain, path: &str) -> Result<WholeAnswer, Unreached> {
         self.ask(plain, plain.asking(path)?).await
     }
 
-    async fn ask(
-        &mut self,
-        plain: &Plain,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), Unreached> {
+    async fn ask(&mut self, plain: &Plain, request: Request<Full<Bytes>>) -> Result<WholeAnswer, Unreached> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => plain.open().await?,
@@ -213,13 +210,14 @@ impl Open {
         &mut self,
         request: Request<Full<Bytes>>,
         scheduler: &SchedulerClient,
-    ) -> Result<(StatusCode, Bytes), Unreached> {
+    ) -> Result<WholeAnswer, Unreached> {
         let (silence, longest) = (scheduler.read_timeout, scheduler.longest);
         let Self { sender, connection } = self;
         let mut answered = pin!(async {
             heard(silence, sender.ready()).await??;
             let answer = heard(silence, sender.send_request(request)).await??;
-            let (status, mut parts, mut body) = (answer.status(), answer.into_body(), BytesMut::new());
+            let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+            let (mut parts, mut body) = (answer.into_body(), BytesMut::new());
             // A long one may take its time while it comes.
             while let Some(part) = heard(silence, parts.frame()).await?.transpose()? {
                 let part = part.into_data().unwrap_or_default();
@@ -228,7 +226,7 @@ impl Open {
                 }
                 body.extend_from_slice(&part);
             }
-            Ok((status, body.freeze()))
+            Ok(WholeAnswer { status, retry_after, body: body.freeze() })
         });
         if let Some(running) = connection {
             let ended = tokio::select! {
@@ -276,6 +274,29 @@ mod tests {
             assert_eq!((answer.status, answer.body.unwrap()), (200, "true".into()));
             // So that it has closed what it closes.
             tokio::task::yield_now().await;
+        }
+        server.await.unwrap();
+    }
+
+    /// It is told however it was asked.
+    #[tokio::test]
+    async fn how_long_one_asks_to_be_left_alone_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            for _ in 0..2 {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut asked = [0; 1024];
+                assert!(socket.read(&mut asked).await.unwrap() > 0);
+                let answer =
+                    "HTTP/1.1 429 X\r\nconnection: close\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n";
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let client = SchedulerClient::new(&url).unwrap();
+        let mut connection = Door::find(&client).await.unwrap().connection();
+        for told in [client.answer("/").await.unwrap_err(), connection.answer("/").await.unwrap_err()] {
+            assert!(told.is_busy() && told.retry_after() == Some(Duration::from_secs(7)), "{told:?}");
         }
         server.await.unwrap();
     }

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
+use importer::BusyWait;
 use node::{AdminTokenError, tls_reason};
 use serde::Deserialize;
 
@@ -71,6 +73,8 @@ pub enum ClientError {
         text: String,
         /// The code for a program, if there is one.
         code: Option<String>,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The answer is not what a scheduler answers.
     #[error("{} does not answer as a scheduler does", without_secrets(.url))]
@@ -100,7 +104,17 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the scheduler says itself that it does not answer now, but may in a moment.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Refused { status: 429 | 503, .. })
+        matches!(self, Self::Refused { status, .. } if BusyWait::is_said_by(*status))
+    }
+
+    /// Whether it answered, and nothing can be made of that; another question may be answered well.
+    pub fn is_of_answer(&self) -> bool {
+        matches!(self, Self::Refused { status: 500, .. } | Self::Answer { .. } | Self::TooLong { .. })
+    }
+
+    /// How long whoever refuses asks to be left alone, if it does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Refused { retry_after, .. } = self { *retry_after } else { None }
     }
 
     /// The error of a call that got no answer.
@@ -116,19 +130,19 @@ impl ClientError {
         Self::Unreachable { url: url.to_owned(), reason, is_timeout, is_refused }
     }
 
-    /// The error of an answer that is not 2xx.
-    pub fn refused(status: u16, body: &[u8]) -> Self {
+    /// The error of an answer that is not 2xx, and that asks to be left alone for so long.
+    pub fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Body {
             error: String,
             code: Option<String>,
         }
         match serde_json::from_slice::<Body>(body) {
-            Ok(Body { error, code }) => Self::Refused { status, text: error, code },
+            Ok(Body { error, code }) => Self::Refused { status, text: error, code, retry_after },
             Err(_) => {
                 let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS).collect();
                 let text = if text.trim().is_empty() { "nothing more".to_owned() } else { text };
-                Self::Refused { status, text, code: None }
+                Self::Refused { status, text, code: None, retry_after }
             }
         }
     }
@@ -199,7 +213,7 @@ mod tests {
             ("Not found", "the node answered 404: Not found", "404"),
             ("", "the node answered 404: nothing more", "404"),
         ] {
-            let error = ClientError::refused(404, body.as_bytes());
+            let error = ClientError::refused(404, None, body.as_bytes());
             assert_eq!(error.to_string(), text);
             assert_eq!(error.kind(), kind);
         }

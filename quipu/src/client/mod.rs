@@ -12,6 +12,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use clap::Args;
+use gateway::retry_after;
 use node::NodeTls;
 use protocol::{Nonce, ProcessId};
 use reqwest::{Method, RequestBuilder, Response, Url};
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::failure::Failure;
 
+use answer::WholeAnswer;
 use connection::Unreached;
 use redirects::ClientRedirects;
 
@@ -239,11 +241,10 @@ impl SchedulerClient {
             request = request.bearer_auth(token);
         }
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        let status = response.status().as_u16();
-        let body = self.body(response).await?;
-        let is_told = (200..300).contains(&status) || status == 503;
-        let told = serde_json::from_slice(&body).ok().filter(|_| is_told);
-        told.ok_or_else(|| ClientError::refused(status, &body))
+        let answer = self.whole(response).await?;
+        let is_told = answer.status.is_success() || answer.status.as_u16() == 503;
+        let told = serde_json::from_slice(&answer.body).ok().filter(|_| is_told);
+        told.ok_or_else(|| answer.refused())
     }
 
     /// What this path gives, whatever it is.
@@ -253,8 +254,7 @@ impl SchedulerClient {
     pub async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {
         let request = self.http.get(format!("{}{path}", self.base));
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        let status = response.status();
-        RawAnswer::of(status, self.body(response).await?)
+        RawAnswer::of(self.whole(response).await?)
     }
 
     /// The JSON of an answer, null of one that is not 2xx.
@@ -328,12 +328,15 @@ impl SchedulerClient {
     /// The response when it is 2xx.
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        let status = response.status();
-        if status.is_success() {
+        if response.status().is_success() {
             return Ok(response);
         }
-        let body = self.body(response).await?;
-        Err(ClientError::refused(status.as_u16(), &body))
+        Err(self.whole(response).await?.refused())
+    }
+
+    async fn whole(&self, response: Response) -> Result<WholeAnswer, ClientError> {
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        Ok(WholeAnswer { status, retry_after, body: self.body(response).await? })
     }
 
     /// All of an answer, if it is not longer than any is.

@@ -7,21 +7,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join;
+use importer::BusyWait;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::differences::{AnswerDifference, AnswerPair, ComparedAnswer};
 use crate::client::{ClientError, Connection, Door, RawAnswer, SchedulerClient};
+use crate::secret::without_secrets;
+use crate::stderr::say;
 
 /// Answers up to this are asked for many at a time.
 const SHORT: usize = 4 << 20;
 /// No entry is longer as JSON.
 const LONG: usize = 128 << 20;
 
-/// For how long one may be too busy, and how long between two questions then, at first and at most.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
-const PAUSE: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often it is told that one is too busy, at most.
+const TOLD: Duration = Duration::from_secs(30);
 
 /// Both schedulers.
 pub(super) struct SchedulerPair {
@@ -38,6 +39,8 @@ struct AskedScheduler {
     door: Door,
     long: Door,
     idle: Mutex<Vec<Connection>>,
+    /// When it was told last that it is too busy.
+    told: Mutex<Option<Instant>>,
 }
 
 impl SchedulerPair {
@@ -121,8 +124,8 @@ impl SchedulerPair {
         let _alone = self.alone.acquire().await;
         let (mut first, mut second) = (self.first.long.connection(), self.second.long.connection());
         let answers = try_join(
-            patiently(async || first.answer(path).await),
-            patiently(async || second.answer(path).await),
+            self.first.patiently(async || first.answer(path).await),
+            self.second.patiently(async || second.answer(path).await),
         );
         let answers = answers.await?;
         Ok(look(self.pair(&answers)?))
@@ -140,30 +143,42 @@ impl SchedulerPair {
     }
 }
 
-/// Asks again while the scheduler says that it is too busy: a comparison takes hours, and one such answer is no end of it.
-async fn patiently(
-    mut ask: impl AsyncFnMut() -> Result<RawAnswer, ClientError>,
-) -> Result<RawAnswer, ClientError> {
-    let (since, mut pause) = (Instant::now(), PAUSE);
-    loop {
-        match ask().await {
-            Err(error) if error.is_busy() && since.elapsed() < PATIENCE => sleep(pause).await,
-            answered => return answered,
-        }
-        pause = pause.saturating_mul(2).min(PAUSE_MAX);
-    }
-}
-
 impl AskedScheduler {
     async fn find(scheduler: &SchedulerClient) -> Result<Self, ClientError> {
         let door = Door::find(scheduler).await?;
-        Ok(Self { door: door.within(SHORT), long: door.within(LONG), idle: Mutex::new(Vec::new()) })
+        let (idle, told) = (Mutex::new(Vec::new()), Mutex::new(None));
+        Ok(Self { door: door.within(SHORT), long: door.within(LONG), idle, told })
+    }
+
+    /// Asks again while the scheduler says that it is too busy: a comparison takes hours, and one such answer is no end of it.
+    async fn patiently(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<RawAnswer, ClientError>,
+    ) -> Result<RawAnswer, ClientError> {
+        let mut wait = BusyWait::default();
+        loop {
+            let error = match ask().await {
+                Err(error) if error.is_busy() => error,
+                answered => return answered,
+            };
+            let Some(pause) = wait.next(error.retry_after()) else { return Err(error) };
+            self.tell(&error);
+            sleep(pause).await;
+        }
+    }
+
+    fn tell(&self, error: &ClientError) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TOLD) {
+            *told = Some(Instant::now());
+            say(format_args!("waiting for {}: {error}", without_secrets(self.door.scheduler().url())));
+        }
     }
 
     async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {
         let idle = self.idle().pop();
         let mut connection = idle.unwrap_or_else(|| self.door.connection());
-        let answer = patiently(async || connection.answer(path).await).await?;
+        let answer = self.patiently(async || connection.answer(path).await).await?;
         self.idle().push(connection);
         Ok(answer)
     }
@@ -186,19 +201,24 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_too_busy_is_asked_again_and_not_for_ever() {
+    async fn one_that_is_too_busy_is_left_alone_for_as_long_as_it_asks_and_not_for_ever() {
+        let client = SchedulerClient::new("http://127.0.0.1:9").unwrap();
+        let scheduler = AskedScheduler::find(&client).await.unwrap();
         let asked = Cell::new(0);
-        let answer = |status| {
+        let answer = |status, seconds: Option<u64>| {
             asked.set(asked.get() + 1);
-            Err(ClientError::refused(status, b"slower"))
+            Err(ClientError::refused(status, seconds.map(Duration::from_secs), b"slower"))
         };
         let done = RawAnswer { status: 200, body: None };
-        let told = patiently(async || if asked.get() < 5 { answer(429) } else { Ok(done.clone()) }).await;
-        assert_eq!((told.unwrap(), asked.get()), (done, 5));
-        let (began, told) = (Instant::now(), patiently(async || answer(503)).await);
-        assert!(told.unwrap_err().is_busy() && began.elapsed() < 2 * PATIENCE);
+        let began = Instant::now();
+        let told = scheduler
+            .patiently(async || if asked.get() < 5 { answer(429, Some(60)) } else { Ok(done.clone()) });
+        assert_eq!((told.await.unwrap(), asked.get(), began.elapsed().as_secs()), (done, 5, 300));
+        let began = Instant::now();
+        let told = scheduler.patiently(async || answer(503, None)).await;
+        assert!(told.unwrap_err().is_busy() && began.elapsed() < Duration::from_secs(3600));
         asked.set(0);
-        assert!(patiently(async || answer(500)).await.is_err());
+        assert!(scheduler.patiently(async || answer(500, Some(1))).await.is_err());
         assert_eq!(asked.get(), 1);
     }
 }

@@ -112,14 +112,6 @@ pub enum CompareError {
     /// An address is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A history does not end.
-    #[error("one of both says of process {process} that more comes, and serves nothing up to nonce {nonce}")]
-    Endless {
-        /// Whose history it is.
-        process: ProcessId,
-        /// How far it was asked for.
-        nonce: u64,
-    },
     /// What is done is of others.
     #[error(
         "--state: {} is of a comparison of {} with {}; give another file, or remove it", .path.display(), .first,
@@ -148,20 +140,6 @@ pub enum CompareError {
     /// The answers differ.
     #[error("{} found", counted(*.0, "difference"))]
     Differ(u64),
-}
-
-impl CompareError {
-    /// Whether a setting is wrong.
-    pub fn is_wrong_setting(&self) -> bool {
-        matches!(
-            self,
-            Self::NoProcesses
-                | Self::Processes(_)
-                | Self::NoLog(_)
-                | Self::OtherPair { .. }
-                | Self::NoState(_)
-        )
-    }
 }
 
 /// What was found of all.
@@ -268,7 +246,11 @@ impl CompareArgs {
 
     fn print(&self, process: ProcessId, compared: &Compared, out: &mut dyn Write) -> std::io::Result<()> {
         if compared.is_absent {
-            self.print_absent(process, out)?;
+            self.print_whole(process, "absent", "neither has such a process", out)?;
+        }
+        if let Some(reason) = &compared.unended {
+            let told = format!("not compared to its end: {reason}");
+            self.print_whole(process, "unended", &told, out)?;
         }
         for (difference, meant) in &compared.found {
             if self.json {
@@ -291,11 +273,18 @@ impl CompareArgs {
         }
     }
 
-    fn print_absent(&self, process: ProcessId, out: &mut dyn Write) -> std::io::Result<()> {
-        let told = "neither has such a process";
+    /// What is told of a process as a whole.
+    fn print_whole(
+        &self,
+        process: ProcessId,
+        kind: &str,
+        told: &str,
+        out: &mut dyn Write,
+    ) -> std::io::Result<()> {
         if self.json {
             let path = format!("/processes/{process}");
-            let line = json!({ "path": path, "at": "", "first": null, "second": null, "meant": null, "absent": told });
+            let line =
+                json!({ "path": path, "at": "", "first": null, "second": null, "meant": null, kind: told });
             return writeln!(out, "{line}");
         }
         writeln!(out, "{process}: {told}")
@@ -369,3 +358,6 @@ fn style() -> ProgressStyle {
     let template = "{spinner} {pos} answers, {per_sec:0}, {msg}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
+
+#[cfg(test)]
+mod tests;

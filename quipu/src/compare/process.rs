@@ -34,6 +34,8 @@ pub(super) struct Compared {
     pub(super) answers: u64,
     /// Whether neither has anything of it, so that nothing was compared.
     pub(super) is_absent: bool,
+    /// Why it was not compared to its end.
+    pub(super) unended: Option<String>,
     pub(super) found: Vec<(AnswerDifference, Option<Meant>)>,
     /// How many more there are, which are only counted.
     pub(super) counted: BTreeMap<Option<Meant>, u64>,
@@ -42,8 +44,8 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn differences(&self) -> u64 {
         let told = self.found.iter().filter(|(_, meant)| meant.is_none()).count() as u64;
-        let absent = u64::from(self.is_absent);
-        told.saturating_add(self.counted.get(&None).copied().unwrap_or(0)).saturating_add(absent)
+        let whole = u64::from(self.is_absent) + u64::from(self.unended.is_some());
+        told.saturating_add(self.counted.get(&None).copied().unwrap_or(0)).saturating_add(whole)
     }
 }
 
@@ -101,6 +103,22 @@ impl<'a> Comparison<'a> {
     }
 
     pub(super) async fn run(mut self) -> Result<Compared, Failure> {
+        let unended = match self.look().await {
+            Ok(None) => None,
+            Ok(Some(nonce)) => {
+                Some(format!("one of both says that more comes, and serves nothing up to nonce {nonce}"))
+            }
+            // What is answered about one process is no end of the others.
+            Err(Failure::Client(error)) if error.is_of_answer() => Some(error.to_string()),
+            Err(failure) => return Err(failure),
+        };
+        // Of what was not looked at to its end nobody knows that it is not there.
+        self.is_absent &= unended.is_none();
+        Ok(Compared { unended, ..self.compared() })
+    }
+
+    /// Compares all there is; the nonce up to which nothing came where a history does not end.
+    async fn look(&mut self) -> Result<Option<u64>, Failure> {
         let process = self.process;
         let spawn = self.ask(&format!("/processes/{process}")).await?;
         self.is_unspawned = !spawn.sides().into_iter().any(ComparedAnswer::is_ok);
@@ -134,11 +152,11 @@ impl<'a> Comparison<'a> {
             self.is_absent &= is_empty;
             self.done(part, last)?;
             if next.to >= NONCE_MAX {
-                return Err(CompareError::Endless { process, nonce: next.to }.into());
+                return Ok(Some(next.to));
             }
             next = next.next(is_empty);
         }
-        Ok(self.compared())
+        Ok(None)
     }
 
     /// A part is compared.
@@ -163,7 +181,8 @@ impl<'a> Comparison<'a> {
             (difference, meant)
         };
         let found = self.differences.into_iter().map(meant).collect();
-        Compared { answers: self.answers, is_absent: self.is_absent, found, counted: self.counted }
+        let Self { answers, is_absent, counted, .. } = self;
+        Compared { answers, is_absent, unended: None, found, counted }
     }
 
     /// A part with no more differences than are held; the others are counted.

@@ -227,21 +227,6 @@ pub enum ImportCommandError {
     },
 }
 
-impl ImportCommandError {
-    /// Whether a setting is wrong.
-    pub fn is_wrong_setting(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing(_)
-                | Self::Url(_)
-                | Self::Endpoint(_)
-                | Self::Processes(_)
-                | Self::NoByteStore(_)
-                | Self::NoTenantStores
-        )
-    }
-}
-
 impl ImportArgs {
     /// Imports; what became of the rows goes to `out`, progress to standard error.
     ///

@@ -307,8 +307,9 @@ mod tests {
             let named = named.to_str().unwrap();
             let words = ["quipu", "--from", "postgres", "--su-data-dir", named, "--use-disk", use_disk];
             let typed = Typed::try_parse_from(words).unwrap();
-            typed.source.byte_store(Some(&to)).map(|found| found.is_some()).map_err(|error| {
-                assert!(error.is_wrong_setting());
+            let found = typed.source.byte_store(Some(&to));
+            found.map(|found| found.is_some()).map_err(|error| {
+                assert!(matches!(error, ImportCommandError::NoByteStore(_)));
                 error.to_string()
             })
         };
