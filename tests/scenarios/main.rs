@@ -91,6 +91,7 @@ mod router_postgres;
 mod router_second_homes;
 mod router_set_back;
 mod router_state;
+mod router_sockets;
 mod rewind;
 mod rewind_faults;
 mod settings;
