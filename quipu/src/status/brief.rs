@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::verdict::{StatusVerdict, checks, writes_refused};
-use crate::output::{counted, duration, thousands};
+use crate::output::{counted, duration, excerpt, thousands};
 use crate::terminal::plain;
 use crate::told::{number, text};
 
@@ -14,8 +14,8 @@ const COUNTED_LATELY: f64 = 5.0;
 /// The status, what matters first.
 pub fn render(status: &Value) -> String {
     let bad = bad(status);
-    let mut lines = vec![verdict(status, &bad)];
-    lines.extend(findings(status));
+    let mut lines = vec![verdict(status, &bad, usize::MAX)];
+    lines.extend(findings(status, usize::MAX));
     match status.get("schedulers").and_then(Value::as_array) {
         Some(schedulers) => lines.push(router(status, schedulers)),
         None => {
@@ -28,9 +28,10 @@ pub fn render(status: &Value) -> String {
     lines.iter().map(|line| format!("{}\n", plain(line))).collect()
 }
 
-/// A line for each check that is not ok, the worst first: since when, why, and which command helps.
-pub fn findings(status: &Value) -> Vec<String> {
-    bad(status).iter().map(|(verdict, check)| finding(*verdict, check)).collect()
+/// A line for each check that is not ok, the worst first: since when, why in so many characters at most, and which command
+/// helps.
+pub fn findings(status: &Value, most: usize) -> Vec<String> {
+    bad(status).iter().map(|(verdict, check)| finding(*verdict, check, most)).collect()
 }
 
 /// What is not ok, the worst first.
@@ -41,16 +42,18 @@ fn bad(status: &Value) -> Vec<(StatusVerdict, &Value)> {
     bad
 }
 
-/// How the node is, in one sentence.
-pub fn sentence(status: &Value) -> String {
-    verdict(status, &bad(status))
+/// How the node is, in one sentence with at most so many characters of the reason.
+pub fn sentence(status: &Value, most: usize) -> String {
+    verdict(status, &bad(status), most)
 }
 
-fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
+fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)], most: usize) -> String {
     let verdict = StatusVerdict::of(status);
-    let found = bad.first().map(|(_, check)| format!("{}: {}", text(check, "name"), text(check, "reason")));
-    let reason =
-        found.or_else(|| writes_refused(status).map(|reason| format!("no messages are taken: {reason}")));
+    let found = bad.first().map(|(_, check)| {
+        format!("{}: {}", excerpt(text(check, "name"), most), excerpt(text(check, "reason"), most))
+    });
+    let refused = writes_refused(status).map(|reason| excerpt(reason, most));
+    let reason = found.or_else(|| refused.map(|reason| format!("no messages are taken: {reason}")));
     let more = match bad.len() {
         0 | 1 => String::new(),
         several => format!(" (and {} more)", several - 1),
@@ -61,14 +64,15 @@ fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
     format!("{}: {reason}{more}", verdict.as_str())
 }
 
-fn finding(verdict: StatusVerdict, check: &Value) -> String {
+fn finding(verdict: StatusVerdict, check: &Value, most: usize) -> String {
     let (name, reason) = (text(check, "name"), text(check, "reason"));
     let since = check.get("age_seconds").and_then(Value::as_f64);
     // Of what was before its start a node knows nothing.
     let is_at_least = check.get("since_start").and_then(Value::as_bool) == Some(true);
     let (least, start) = if is_at_least { ("at least ", ", since the start") } else { ("", "") };
     let since = since.map_or(String::new(), |seconds| format!(", for {least}{}{start}", duration(seconds)));
-    format!("  {}  {name}{since}: {}; try: {}", verdict.as_str(), reason, helps(name, reason))
+    let (shown, why) = (excerpt(name, most), excerpt(reason, most));
+    format!("  {}  {shown}{since}: {why}; try: {}", verdict.as_str(), helps(name, reason))
 }
 
 /// The commands that say more about checks; what to do then is in the runbook, under the check's name.

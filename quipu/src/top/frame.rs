@@ -29,8 +29,8 @@ pub(super) struct ShownTable {
 /// The lines of a look, the verdict first, then what is not as it should be.
 pub(super) fn lines(asked: &TopLook, url: &str, order: TopOrder) -> Vec<String> {
     let status = &asked.status;
-    let mut lines = vec![sentence(status), whose(status, url)];
-    let bad = findings(status);
+    let mut lines = vec![sentence(status, TEXT), whose(status, url)];
+    let bad = findings(status, TEXT);
     lines.extend(bad.iter().take(FINDINGS).cloned());
     lines.extend(left_out(bad.len(), FINDINGS, "quipu status"));
     lines.extend(asked.stuck.iter().flat_map(|stuck| table(self::stuck(stuck))));

@@ -26,24 +26,30 @@ fn left_out(above: usize, below: usize) -> String {
     format!("{left}: keys j and k; all that is not ok: quipu status")
 }
 
-/// A line in so many columns, as wide as `width` says that it is; it ends with `…` where some of it is cut.
+/// How many characters of a line are looked at for each column: most take one column, some take none.
+const LOOKED_AT: usize = 4;
+
+/// A line in so many columns, as wide as `width` says that it is; it ends with `…` where some of it is cut. Whoever tells a line
+/// decides how long it is, so that no more of it is measured than may be seen.
 pub(super) fn fitted(line: &str, columns: usize, width: impl Fn(&str) -> usize) -> String {
-    if width(line) <= columns {
+    let starts = line.char_indices().map(|(at, _)| at).skip(1);
+    let heads: Vec<_> = starts.take(columns.saturating_mul(LOOKED_AT)).collect();
+    let is_all = heads.len() < columns.saturating_mul(LOOKED_AT);
+    if is_all && width(line) <= columns {
         return line.to_owned();
     }
-    let mut cut = line.to_owned();
-    while cut.pop().is_some() {
-        if width(&cut) < columns {
-            cut.push('…');
-            break;
-        }
-    }
-    cut
+    let head = |end: usize| line.get(..end).unwrap_or_default();
+    // A head is not narrower than a shorter one.
+    let fitting = heads.partition_point(|end| width(head(*end)) < columns);
+    let cut = fitting.checked_sub(1).and_then(|last| heads.get(last)).map_or("", |end| head(*end));
+    if columns == 0 { String::new() } else { format!("{cut}…") }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::cell::Cell;
 
     use super::*;
 
@@ -73,5 +79,20 @@ mod tests {
         assert_eq!(fitted("äbcd", 3, width), "äb…");
         assert_eq!(fitted("abcd", 1, width), "…");
         assert_eq!(fitted("abcd", 0, width), "");
+        assert_eq!(fitted("", 0, width), "");
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_no_longer_than_what_is_seen_of_it() {
+        let measured = Cell::new(0);
+        let width = |text: &str| {
+            measured.set(measured.get() + text.len());
+            text.chars().filter(|character| *character != '\u{200b}').count()
+        };
+        for line in ["x".repeat(1 << 20), "\u{200b}".repeat(1 << 20)] {
+            let shown = fitted(&line, 80, width);
+            assert!(shown.ends_with('…') && shown.chars().count() <= 80 * LOOKED_AT + 1);
+        }
+        assert!(measured.get() < 100_000, "{} bytes were measured", measured.get());
     }
 }

@@ -123,3 +123,13 @@ fn a_standby_shows_how_far_it_is_behind_its_leader() {
     let expected = "\n\nLEADER         BEHIND  BYTES   TIME  TREND  STATE  REASON\nhttp://a:9001       -      -  3.0 s  -      lost   refused";
     assert!(shown.ends_with(expected), "{shown}");
 }
+
+#[test]
+fn what_a_node_tells_takes_no_more_than_a_line() {
+    let mut asked = asked();
+    let long = "x".repeat(100_000);
+    asked.status["checks"] = json!([{"name": long, "status": "fail", "reason": long}]);
+    let shown = lines(&asked, "u", TopOrder::Name);
+    assert!(shown.iter().all(|line| line.chars().count() < 4 * TEXT), "{:?}", shown[0].len());
+    assert!(shown[2].ends_with("…; try: quipu status --all"), "{}", shown[2]);
+}
