@@ -51,7 +51,7 @@ const LONGEST_ANSWER: usize = 72 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a page asks for again and again as long as it is seen, and for how many times as long as it took to come its answer is
 /// believed.
-const WATCHED: &str = "?limit=1";
+const WATCHED: &str = "?limit=0";
 const BELIEVED: u32 = 10;
 /// How long answers that are under way may take once it is to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);

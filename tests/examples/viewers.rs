@@ -82,7 +82,7 @@ fn start(folder: &Path, filled: Option<&Path>, gateway: &Gateway) -> Node {
 
 /// They look until this is dropped.
 fn viewers(node: &Node, process: &str) -> JoinSet<()> {
-    let path = format!("/explore/v1/processes/{process}?limit=1");
+    let path = format!("/explore/v1/processes/{process}?limit=0");
     (0..VIEWERS)
         .map(|viewer| {
             let (client, path) = (Client::new(&node.url()), path.clone());

@@ -20,7 +20,7 @@ pub async fn explored(listener: &mut Listener, world: &World, below: &str) {
         (format!("{calls}/processes/{{process}}"), format!("{calls}/processes/{{process}}/chain"));
     for process in [process, unassigned] {
         listener.get(&format!("{calls}/processes/{process}"), &rows, 200).await;
-        listener.get(&format!("{calls}/processes/{process}?limit=0"), &rows, 400).await;
+        listener.get(&format!("{calls}/processes/{process}?limit=501"), &rows, 400).await;
         listener.get(&format!("{calls}/processes/{process}/chain"), &chain, 200).await;
     }
     listener.get(&format!("{calls}/processes/{NOBODY}"), &rows, 404).await;

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod chain;
+mod limit;
 mod model;
 mod operators;
 mod places;
@@ -24,6 +25,7 @@ use crate::node::ApiNode;
 use crate::refusals::ReadRefusal;
 use crate::render::Rendered;
 use bytes::{ExactBytes, ExactPart};
+use limit::RowLimit;
 use model::{ExploredChainForm, ExploredIdForm, ExploredProcessForm};
 pub(crate) use operators::{BelowPublic, SchedulerApi};
 
@@ -67,7 +69,7 @@ impl ExploreApi {
         process: Path<Id>,
         /// Only entries before this nonce.
         before: Given<u64>,
-        limit: Given<PageLimit<LIMIT_MAX>>,
+        limit: Given<RowLimit>,
     ) -> Result<Rendered<ExploredProcessForm>, ReadRefusal> {
         let (process, limit) = (process.0.into(), limit.0.unwrap_or_default().0);
         Ok(self.tell(move |node| rows::newest(node, process, before.0, limit)).await?)

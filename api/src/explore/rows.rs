@@ -38,8 +38,8 @@ pub(super) fn newest(
         }
         end = start;
     }
-    // What was spawned without a nonce comes before all that have one.
-    let next = if end > 0 {
+    // What was spawned without a nonce comes before all that have one; whoever wants no rows asks for the newest nonce.
+    let next = if end > 0 || limit == 0 {
         Some(end)
     } else if has_room(&reading) {
         reading.take_spawn()?;

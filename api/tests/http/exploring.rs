@@ -90,7 +90,11 @@ async fn rows_come_newest_first_and_no_row_twice() {
     }
     let (_, page) = node.get(&format!("/explore/v1/processes/{process}?before=1")).await;
     assert_eq!((nonces(&page), &page["next"]), (vec![Some(0)], &Value::Null));
+    // Whoever wants the newest nonce alone asks for no row.
+    let (_, page) = node.get(&format!("/explore/v1/processes/{process}?limit=0")).await;
+    assert_eq!((nonces(&page), &page["newest"], &page["next"]), (Vec::new(), &json!(57), &json!(58)));
     for (path, code) in [
+        (format!("/explore/v1/processes/{}?limit=0", "A".repeat(43)), 404),
         (format!("/explore/v1/processes/{}", "A".repeat(43)), 404),
         (format!("/explore/v1/processes/{process}?limit=501"), 400),
         (format!("/explore/v1/processes/{process}?before=-1"), 400),

@@ -60,10 +60,12 @@ export async function whatIs(id, signal) {
   return shaped(await ask(`${CALLS}/ids/${id}`, [200], signal), { is_scheduler: isFlag, places, has_more: isFlag, position: orNull(isNumber) });
 }
 
-// Rows of a process, the newest first: all before this nonce, if one is given.
+// Rows of a process, the newest first: all before this nonce, if one is given. None but the newest nonce where the limit is 0.
 export function rows(process, before, limit, signal) {
   const from = before === null ? "" : `&before=${before}`;
-  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isNumber), moved_to: isMove };
+  // It goes on before what was asked for, or it would never end.
+  const isEarlier = (next) => isNumber(next) && (before === null || next < before);
+  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isEarlier), moved_to: isMove };
   return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape, signal);
 }
 

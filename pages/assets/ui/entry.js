@@ -22,9 +22,21 @@ async function part(of, name, process, signal) {
   }
 }
 
+// So many times it is gone on with where a gap is too wide to be looked through at once.
+const GAPS = 10;
+
+// The newest row before this nonce, which may be behind a gap; `next` is not null where not all of that was looked through.
+async function rowBefore(process, nonce, signal) {
+  let told = await rows(process, nonce, 1, signal);
+  for (let left = GAPS; told.entries.length === 0 && told.next !== null && left > 0; left -= 1) {
+    told = await rows(process, told.next, 1, signal);
+  }
+  return told;
+}
+
 // The entry of this nonce, or why there is none and what is there on either side of that place.
 async function rowAt(process, nonce, signal) {
-  const told = await rows(process, nonce === null ? 0 : nonce + 1, 1, signal);
+  const told = await rowBefore(process, nonce === null ? 0 : nonce + 1, signal);
   const row = told.entries.find((row) => row.nonce === nonce);
   if (row !== undefined) return { row, newest: told.newest };
   if (nonce === null) return { reason: "the process was not spawned without a nonce" };
@@ -35,9 +47,10 @@ async function rowAt(process, nonce, signal) {
   // Whoever took a history over took over its gaps.
   const before = told.entries[0]?.nonce;
   const { links: [after] } = await links(process, nonce, 1, signal);
-  const from = before === undefined ? "begins" : before === null ? "goes on from its spawn" : `goes on from nonce ${before}`;
-  const to = after === undefined ? "" : before === undefined ? ` with nonce ${after.nonce}` : ` to nonce ${after.nonce}`;
-  return { reason: `nonce ${nonce}: there is a gap, and the process ${from}${to}`, gap: { before, after: after?.nonce } };
+  const unknown = before === undefined && told.next !== null;
+  const from = unknown ? `goes on somewhere before nonce ${told.next}` : before === undefined ? "begins" : before === null ? "goes on from its spawn" : `goes on from nonce ${before}`;
+  const to = after === undefined ? "" : before === undefined ? ` ${unknown ? "to" : "with"} nonce ${after.nonce}` : ` to nonce ${after.nonce}`;
+  return { reason: `nonce ${nonce}: there is a gap, and the process ${from}${to}`, gap: { before: unknown ? told.next : before, after: after?.nonce } };
 }
 
 // No more rows of tags are shown, and none after so many characters: an item of somebody else may have a million.
@@ -108,17 +121,23 @@ async function verifyAll(process, row, item, assignment, signal) {
 function verification(process, row, item, assignment, differs, signal) {
   const said = el("div", { role: "status", "aria-live": "polite", id: "verified" });
   const button = el("button", { type: "button", "data-verify": true }, "Verify here");
+  let isAsking = false;
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (isAsking) return;
+    // Whoever pressed it stays at it.
+    isAsking = true;
+    button.setAttribute("aria-disabled", "true");
     said.replaceChildren("Verifying…");
     try {
       const { lines, settled } = await verifyAll(process, row, item, assignment, signal);
       const unlike = settled && !differs ? await remember(process, assignment) : null;
-      said.replaceChildren(...unlike === null ? [] : [el("p", { class: "alarm" }, unlike)], verdicts(lines));
+      const word = unlike === null ? [] : [el("p", { class: unlike.isWrong ? "alarm" : "quiet" }, unlike.text)];
+      said.replaceChildren(...word, verdicts(lines));
     } catch (error) {
       said.replaceChildren(failure(error));
     }
-    button.disabled = false;
+    isAsking = false;
+    button.removeAttribute("aria-disabled");
   });
   return section("verification", "Verification", el("p", {}, "Each line is verified by itself, in this browser. The code for ",
     "that comes from whoever serves this page: to depend on it less, save the exact bytes and give them to ",

@@ -47,15 +47,17 @@ export async function memoryDiffers(process, signal) {
   }
 }
 
-// Keeps what was verified, unless something later was before; where what is kept is not what the node tells, it stays, and
-// what differs is said.
+const UNKEPT = "This browser keeps nothing for this page: what was verified is forgotten when it is closed.";
+
+// Keeps what was verified, unless something later was before; where what is kept is not what the node tells, it stays. What is
+// to be said of that, if anything is: what differs, which is wrong, or that it is not kept.
 export async function remember(process, assignment) {
   const differs = await memoryDiffers(process);
-  if (differs !== null) return differs;
+  if (differs !== null) return { text: differs, isWrong: true };
   const [last, now] = [seen(process), memoryOf(assignment)];
-  if (last !== null && last.nonce === now.nonce && !isSame(last, now)) return another(last.nonce);
-  if (last === null || last.nonce < now.nonce) keep(key(process), JSON.stringify(now));
-  return null;
+  if (last !== null && last.nonce === now.nonce && !isSame(last, now)) return { text: another(last.nonce), isWrong: true };
+  if (last !== null && last.nonce >= now.nonce) return null;
+  return keep(key(process), JSON.stringify(now)) ? null : { text: UNKEPT, isWrong: false };
 }
 
 // What differs from what is remembered, and how that is forgotten: by a button that is pressed twice.

@@ -1,25 +1,31 @@
 // What somebody chose, kept by the browser: how times and colours are shown, and whether keys do anything.
 
 const PREFIX = "quipu.";
+// What the browser does not keep for this page, which is forgotten with it.
+const unkept = new Map();
 
-// The browser may keep nothing for this page.
 export function kept(name) {
   try {
-    return localStorage.getItem(PREFIX + name);
+    return unkept.get(name) ?? localStorage.getItem(PREFIX + name);
   } catch {
     return null;
   }
 }
 
+// Whether the browser keeps it beyond this page.
 export function keep(name, value) {
   try {
     localStorage.setItem(PREFIX + name, value);
+    unkept.delete(name);
+    return true;
   } catch {
-    // It is forgotten with the page then.
+    unkept.set(name, value);
+    return false;
   }
 }
 
 export function forget(name) {
+  unkept.delete(name);
   try {
     localStorage.removeItem(PREFIX + name);
   } catch {

@@ -63,7 +63,7 @@ function watch(told, offer, shown, again, signal) {
   const newest = told.newest ?? -1;
   const ask = async () => {
     try {
-      return await rows(told.process, null, 1, signal);
+      return await rows(told.process, null, 0, signal);
     } catch (error) {
       if (error instanceof NotHere) return { gone: error };
       throw error;

@@ -48,7 +48,7 @@ async function spawnOf(process, signal) {
 async function verifyChain(process, told, say, signal) {
   const { ChainWalk } = await loaded(import("./chain.js"));
   const walk = new ChainWalk(process);
-  const newest = Math.max(told ?? -1, (await rows(process, null, 1, signal)).newest ?? -1);
+  const newest = Math.max(told ?? -1, (await rows(process, null, 0, signal)).newest ?? -1);
   for (let after = null; ;) {
     await untilSeen(signal);
     if (signal.aborted) break;
@@ -78,18 +78,24 @@ export function wholeChain(process, told, differs, screen) {
   const begin = el("button", { type: "button", "data-verify": true }, "Verify the whole chain");
   const stop = el("button", { type: "button", id: "stop", hidden: true }, "Stop");
   const say = (...words) => said.replaceChildren(...words);
+  let isWalking = false;
   begin.addEventListener("click", async () => {
+    if (isWalking) return;
     const stopped = new AbortController();
     stop.addEventListener("click", () => stopped.abort(), { signal: screen, once: true });
-    [begin.disabled, stop.hidden] = [true, false];
+    // Whoever pressed it stays at it.
+    [isWalking, stop.hidden] = [true, false];
+    begin.setAttribute("aria-disabled", "true");
     try {
       const { result, reason, last } = await verifyChain(process, told, say, AbortSignal.any([screen, stopped.signal]));
       const unlike = last && !differs ? await remember(process, last) : null;
-      say(el("span", { class: `level ${LEVELS[result] ?? "warn"}` }, result), plain(` ${reason}.`), unlike === null ? "" : ` ${unlike}`);
+      say(el("span", { class: `level ${LEVELS[result] ?? "warn"}` }, result), plain(` ${reason}.`), unlike === null ? "" : ` ${unlike.text}`);
     } catch (error) {
       say(failure(error));
     }
-    [begin.disabled, stop.hidden] = [false, true];
+    if (document.activeElement === stop) begin.focus();
+    [isWalking, stop.hidden] = [false, true];
+    begin.removeAttribute("aria-disabled");
   });
   return [el("p", { class: "actions" }, begin, stop), said];
 }

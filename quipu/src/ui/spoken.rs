@@ -59,7 +59,7 @@ pub(super) async fn answer(scheduler: &SchedulerClient, asked: &str) -> Result<S
     let asked = asked.map_err(|error| HttpError::new(Code::InvalidParameter, error.to_string()))?;
     let given = |name: &str| asked.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value);
     let number = |name: &str| given(name).and_then(|text| text.parse().ok());
-    let limit = number("limit").unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
+    let limit = number("limit").unwrap_or(LIMIT_MAX).min(LIMIT_MAX);
     let path = asked.path().strip_prefix(EXPLORE).unwrap_or_default();
     match path.split('/').collect::<Vec<_>>().as_slice() {
         ["ids", id] => ids(scheduler, read(id)?).await,
@@ -67,7 +67,7 @@ pub(super) async fn answer(scheduler: &SchedulerClient, asked: &str) -> Result<S
             paging::rows(scheduler, read(process)?.into(), number("before"), limit).await
         }
         ["processes", process, "chain"] => {
-            paging::links(scheduler, read(process)?.into(), number("after"), limit).await
+            paging::links(scheduler, read(process)?.into(), number("after"), limit.max(1)).await
         }
         ["items", id, "bytes"] => {
             let process = given("process-id").map(|process| read(&process)).transpose()?;
@@ -239,6 +239,13 @@ async fn beginning(scheduler: &SchedulerClient, process: ProcessId) -> Result<Op
 /// The item of a process, as it is told of the process alone; none where that is not told.
 async fn itself(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<ShownPair>, HttpError> {
     let answer = told(scheduler.answer(&format!("/processes/{process}")).await)?;
+    match answer.status {
+        200 => {}
+        // Not all have this call.
+        405 => return Ok(None),
+        status if is_unknown(status) => return Ok(None),
+        status => return Err(unfit(&format!("of a process by itself it answers {status}"))),
+    }
     let body = answer.body.as_deref().unwrap_or_default();
     let Ok(Value::Object(mut told)) = serde_json::from_slice(body) else { return Ok(None) };
     let Some(id) = told.remove("process_id") else { return Ok(None) };

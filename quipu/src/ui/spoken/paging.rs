@@ -18,8 +18,10 @@ use crate::client::{ClientError, SchedulerClient};
 const AT_ONCE: u64 = 10;
 /// How long several of them may take to come: fewer are asked for then.
 const HASTE: Duration = Duration::from_secs(2);
-/// After how long it is enough, where there is something: a browser waits for ten seconds.
+/// After how long it is enough, where it came any further: a browser waits for ten seconds.
 const ENOUGH: Duration = Duration::from_secs(3);
+/// How many times as many nonces are looked at next where there was nothing at all.
+const WIDENED: u64 = 8;
 
 /// How many messages are asked for at a time.
 struct Pace {
@@ -32,9 +34,9 @@ impl Pace {
         Self { began: Instant::now(), step: AT_ONCE }
     }
 
-    /// How many of these are asked for next; none where what there is will do.
-    fn next(&self, left: u64, is_any: bool) -> Option<u64> {
-        let is_enough = is_any && self.began.elapsed() >= ENOUGH;
+    /// How many of these are asked for next; none where what there is will do, which is never before it came any further.
+    fn next(&self, left: u64, is_further: bool) -> Option<u64> {
+        let is_enough = is_further && self.began.elapsed() >= ENOUGH;
         Some(self.step.min(left)).filter(|step| *step > 0 && !is_enough)
     }
 
@@ -48,7 +50,7 @@ impl Pace {
     ) -> Result<Option<Vec<ShownPair>>, HttpError> {
         // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
         let (mut from, to) = (start.checked_sub(1).map(i128::from), end - 1);
-        let mut nodes = Vec::new();
+        let (mut nodes, began) = (Vec::new(), Instant::now());
         loop {
             let after = from.map_or(String::new(), |from| format!("&from-nonce={from}"));
             let most = end - start + u64::from(start == 0);
@@ -61,6 +63,10 @@ impl Pace {
                 nodes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
                 return Ok(Some(nodes));
             }
+            if end - start > 1 && began.elapsed() >= HASTE {
+                self.step = (end - start) / 2;
+                return Ok(None);
+            }
             // It ended early, by a measure of its own: what is newer than that is missing.
             let next = Some(last.map_or(-1, i128::from));
             if next <= from {
@@ -68,6 +74,23 @@ impl Pace {
             }
             from = next;
         }
+    }
+
+    /// Whether any message has one of these nonces: that one comes tells it.
+    async fn is_any(
+        &mut self,
+        scheduler: &SchedulerClient,
+        process: ProcessId,
+        start: u64,
+        end: u64,
+    ) -> Result<bool, HttpError> {
+        let after = start.checked_sub(1).map_or(String::new(), |from| format!("&from-nonce={from}"));
+        // What was spawned without a nonce may come first.
+        let (to, most) = (end - 1, 1 + u64::from(start == 0));
+        let path = format!("/{process}?process-id={process}{after}&to-nonce={to}&limit={most}");
+        let page = self.page(scheduler, &path, 1).await?;
+        let edges = page.map_or_else(Vec::new, |page| page.edges);
+        Ok(edges.iter().any(|edge| edge.node.assignment.as_ref().and_then(nonce).is_some()))
     }
 
     /// A page of so many messages; none where that is too much, and fewer are to be asked for.
@@ -111,6 +134,23 @@ fn is_unassigned_spawn(node: &ShownPair, process: ProcessId) -> bool {
     is_spawn(node, process) && node.assignment.as_ref().and_then(nonce).is_none()
 }
 
+/// Nonces that nothing has, which whoever took a history over took over with it: nobody tells how many these are, so that it
+/// is looked at ever more of them, and where there is something, at the newer half and the half of that.
+#[derive(Default)]
+struct Gap {
+    /// How many nonces are looked at next.
+    width: u64,
+    /// Whether there is something among these.
+    is_near: bool,
+}
+
+impl Gap {
+    fn look_on(&mut self, is_any: bool) {
+        self.is_near |= is_any;
+        self.width = if self.is_near { self.width / 2 } else { self.width.saturating_mul(WIDENED) };
+    }
+}
+
 /// Rows before a nonce, the newest first.
 pub(super) async fn rows(
     scheduler: &SchedulerClient,
@@ -120,32 +160,44 @@ pub(super) async fn rows(
 ) -> Result<Spoken, HttpError> {
     let last = newest(scheduler, process).await?;
     let newest = last.as_ref().map(|(nonce, _)| *nonce);
-    if let (None, 1, Some((nonce, node))) = (before, limit, &last) {
-        // It is here already, and may be long.
-        let next = Some(*nonce).filter(|_| !is_spawn(node, process));
-        return Ok(told_rows(process, newest, vec![row(node)], next));
+    match (before, limit, &last) {
+        (None, 0, Some((nonce, _))) => {
+            return Ok(told_rows(process, newest, Vec::new(), Some(nonce.saturating_add(1))));
+        }
+        (None, 1, Some((nonce, node))) => {
+            // It is here already, and may be long.
+            let next = Some(*nonce).filter(|_| !is_spawn(node, process));
+            return Ok(told_rows(process, newest, vec![row(node)], next));
+        }
+        _ => {}
     }
     let mut end = newest.map_or(0, |newest| newest.saturating_add(1)).min(before.unwrap_or(u64::MAX));
-    let (mut pace, mut entries, mut spawn) = (Pace::new(), Vec::new(), None);
-    if end == 0 {
-        spawn = beginning(scheduler, process).await?.map(|found| found.node);
-    }
+    let (mut pace, mut entries, mut spawn, top) = (Pace::new(), Vec::new(), None, end);
+    let (mut gap, mut is_begun) = (Gap::default(), false);
     while end > 0
-        && let Some(count) = pace.next(limit.saturating_sub(entries.len() as u64), !entries.is_empty())
+        && let Some(count) = pace.next(limit.saturating_sub(entries.len() as u64), end < top)
     {
+        if gap.width > count {
+            let start = end.saturating_sub(gap.width);
+            let is_any = pace.is_any(scheduler, process, start, end).await?;
+            end = if is_any { end } else { start };
+            gap.look_on(is_any);
+            continue;
+        }
         let start = end.saturating_sub(count);
         let Some(nodes) = pace.between(scheduler, process, start, end).await? else { continue };
+        gap = Gap { width: if nodes.is_empty() { count.saturating_mul(WIDENED) } else { 0 }, is_near: false };
         let nodes = nodes.into_iter();
         let (unassigned, nodes): (Vec<_>, Vec<_>) =
             nodes.partition(|node| is_unassigned_spawn(node, process));
         entries.extend(nodes.iter().rev().map(row));
         spawn = unassigned.into_iter().next();
+        is_begun = spawn.is_some() || nodes.first().is_some_and(|node| is_spawn(node, process));
         end = start;
-        // Not all tell it there.
-        let is_there = spawn.is_some() || nodes.first().is_some_and(|node| is_spawn(node, process));
-        if end == 0 && !is_there {
-            spawn = beginning(scheduler, process).await?.map(|found| found.node);
-        }
+    }
+    // Not all tell it there.
+    if end == 0 && !is_begun {
+        spawn = beginning(scheduler, process).await?.map(|found| found.node);
     }
     let spawn = spawn.filter(|node| end == 0 && is_unassigned_spawn(node, process));
     let has_room = (entries.len() as u64) < limit;

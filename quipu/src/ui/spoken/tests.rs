@@ -91,6 +91,18 @@ async fn a_refusal_is_neither_none_nor_absence() {
 }
 
 #[tokio::test]
+async fn a_failure_where_a_process_is_asked_for_by_itself_is_no_absence() {
+    let mut other = self::itself();
+    other["message"]["id"] = Id::from_bytes([8; 32]).to_string().into();
+    let behind = page(&[other], false);
+    for status in [400, 404, 405, 429, 500, 503] {
+        let told = told(&scheduler((404, ""), (200, &*behind), (status, "")).await).await;
+        let is_absence = told == Err(Code::NotFound);
+        assert_eq!((told.is_err(), is_absence), (true, status < 429), "{status}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_about_another_id_is_none() {
     let other = Id::from_bytes([9; 32]).to_string();
     let item =

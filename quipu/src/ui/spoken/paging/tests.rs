@@ -26,6 +26,8 @@ struct Scheduler {
     /// How many messages a page has at most, and whether the spawn is on one.
     most: usize,
     tells_spawn: bool,
+    /// How many nonces nothing has, before its newest two messages.
+    gap: u64,
 }
 
 fn process() -> ProcessId {
@@ -51,11 +53,16 @@ impl Scheduler {
         json!({ "message": message, "assignment": assignment })
     }
 
+    /// The nonce of one of its messages.
+    fn nonce(self, message: u64) -> u64 {
+        if message + 2 < self.messages { message } else { message + self.gap }
+    }
+
     /// What it answers, and how many messages that are.
     fn answer(self, path: &str, given: &HashMap<String, i64>) -> (String, u64) {
         if path.ends_with("/latest") {
             return match self.messages.checked_sub(1) {
-                Some(newest) => (self.message(Some(newest)).to_string(), 1),
+                Some(newest) => (self.message(Some(self.nonce(newest))).to_string(), 1),
                 None => (String::new(), 0),
             };
         }
@@ -65,8 +72,9 @@ impl Scheduler {
             return (told.to_string(), 1);
         }
         let (from, to) = (given.get("from-nonce").copied(), given.get("to-nonce").copied());
-        let all = (-i64::from(self.tells_spawn)..i64::try_from(self.messages).unwrap())
-            .filter(|nonce| from.is_none_or(|from| *nonce > from));
+        let messages = (0..self.messages).map(|message| i64::try_from(self.nonce(message)).unwrap());
+        let spawn = self.tells_spawn.then_some(-1);
+        let all = spawn.into_iter().chain(messages).filter(|nonce| from.is_none_or(|from| *nonce > from));
         let all: Vec<_> = all.filter(|nonce| to.is_none_or(|to| *nonce <= to)).collect();
         let limit = usize::try_from(given["limit"]).unwrap().min(self.most);
         let shown: Vec<_> = all.iter().take(limit).map(|nonce| u64::try_from(*nonce).ok()).collect();
@@ -89,7 +97,7 @@ impl Scheduler {
                     pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect();
                 asked.lock().unwrap().extend(given.get("limit"));
                 let (body, count) = self.answer(request.uri().path(), &given);
-                sleep(self.delay * u32::try_from(count).unwrap()).await;
+                sleep(self.delay * u32::try_from(count.max(1)).unwrap()).await;
                 let status = if body.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
                 Response::builder().status(status).body(body)
             }
@@ -114,7 +122,7 @@ async fn told(
 }
 
 const SMALL: Scheduler =
-    Scheduler { messages: 5, length: 1, delay: Duration::ZERO, most: 500, tells_spawn: true };
+    Scheduler { messages: 5, length: 1, delay: Duration::ZERO, most: 500, tells_spawn: true, gap: 0 };
 
 #[tokio::test]
 async fn a_spawn_without_a_nonce_comes_last_and_is_found() {
@@ -158,6 +166,7 @@ async fn pages_that_end_early_hide_nothing() {
 async fn the_newest_nonce_takes_one_message() {
     let (scheduler, limits) = SMALL.start(1 << 20).await;
     told(&scheduler, None, 1).await;
+    assert_eq!(told(&scheduler, None, 0).await, (Vec::new(), Some(5)));
     assert_eq!(*limits.lock().unwrap(), [0_i64; 0], "no page is asked for");
 }
 
@@ -187,4 +196,50 @@ async fn a_page_of_slow_messages_ends_early_and_goes_on() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(!nonces.is_empty() && nonces.len() < 25 && nonces[0] == Some(28), "{nonces:?}");
     assert_eq!(next, nonces.last().copied().flatten());
+}
+
+#[tokio::test]
+async fn a_gap_is_looked_through_with_few_questions() {
+    for (gap, messages) in [(100, 5), (100_000, 5), (1 << 50, 5), (100_000, 2)] {
+        for tells_spawn in [true, false] {
+            let (scheduler, limits) = Scheduler { gap, messages, tells_spawn, ..SMALL }.start(1 << 20).await;
+            let before = messages - 2;
+            let expected = [messages - 1 + gap, messages - 2 + gap].into_iter().chain((0..before).rev());
+            let expected: Vec<_> = expected.map(Some).chain([None]).collect();
+            assert_eq!(told(&scheduler, None, 20).await, (expected, None), "{gap}");
+            // The entry before the gap, as that after it asks for it.
+            let one = told(&scheduler, Some(before + gap), 1).await;
+            let found = match before.checked_sub(1) {
+                Some(nonce) => (vec![Some(nonce)], Some(nonce)),
+                None => (vec![None], None),
+            };
+            assert_eq!(one, found, "{gap}");
+            let asked = limits.lock().unwrap().len();
+            assert!(asked < 200, "{asked} questions for a gap of {gap}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_shows_nothing_is_not_asked_without_an_end() {
+    let nothing = Scheduler { most: 0, gap: 1_000_000_000_000_000, ..SMALL };
+    let (scheduler, limits) = nothing.start(1 << 20).await;
+    assert_eq!(told(&scheduler, Some(1 << 40), 1).await, (vec![None], None), "its spawn is told by itself");
+    assert!(limits.lock().unwrap().len() < 40);
+    // Whoever is slow besides is asked again from where that came to.
+    let (scheduler, _) = Scheduler { delay: Duration::from_millis(800), ..nothing }.start(1 << 20).await;
+    let began = Instant::now();
+    let (rows, next) = told(&scheduler, Some(1 << 40), 1).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(rows.is_empty() && next.is_some_and(|next| next < 1 << 40), "{rows:?} {next:?}");
+}
+
+#[tokio::test]
+async fn pages_that_end_early_and_are_slow_are_no_answer_that_never_comes() {
+    let slow = Scheduler { messages: 40, most: 1, delay: Duration::from_millis(700), ..SMALL };
+    let (scheduler, _) = slow.start(1 << 20).await;
+    let began = Instant::now();
+    let (rows, next) = told(&scheduler, Some(39), 30).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((rows.first(), rows.last().copied().flatten()), (Some(&Some(38)), next), "{rows:?}");
 }
