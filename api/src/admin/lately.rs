@@ -59,8 +59,10 @@ impl LatelyApi {
         &self,
         /// Only what happened at this time or later, in milliseconds since 1970.
         since: Given<u64>,
+        /// Only what happened before this time, in milliseconds since 1970, and what has no time.
+        before: Given<u64>,
     ) -> Result<Json<HistoryForm>, LatelyRefusal> {
-        let form = self.0.read(move |node| history::told(node, since.0));
+        let form = self.0.read(move |node| history::told(node, since.0, before.0));
         Ok(Json(form.await?))
     }
 

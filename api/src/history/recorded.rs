@@ -26,6 +26,8 @@ const TOLD_MAX: usize = 1_000;
 pub(crate) struct HistoryForm {
     /// What happened, the newest first; what has no time comes last.
     events: Vec<HappenedForm>,
+    /// The value of `before` that tells what happened earlier; null when that is all.
+    next: Nullable<u64>,
 }
 
 /// Something that happened.
@@ -48,8 +50,12 @@ struct HappenedForm {
     sequence: Nullable<u64>,
 }
 
-/// All that happened since a time, in milliseconds since 1970.
-pub(crate) fn told(node: &ApiNode, since_ms: Option<u64>) -> Result<HistoryForm, CallError> {
+/// All that happened since one time and before another, in milliseconds since 1970.
+pub(crate) fn told(
+    node: &ApiNode,
+    since_ms: Option<u64>,
+    before_ms: Option<u64>,
+) -> Result<HistoryForm, CallError> {
     let mut events: Vec<_> = node.history.list().all().map(noted).collect();
     events.extend(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default().iter().flat_map(job));
     events.extend(facts(node.parts.log.as_ref())?);
@@ -57,9 +63,20 @@ pub(crate) fn told(node: &ApiNode, since_ms: Option<u64>) -> Result<HistoryForm,
         // What has no time yet is of the newest.
         events.retain(|event| event.at_ms.0.is_none_or(|at| at >= since));
     }
+    events.retain(|event| event.at_ms.0.is_none_or(|at| before_ms.is_none_or(|before| at < before)));
     events.sort_by_key(|event| std::cmp::Reverse((event.at_ms.0, event.sequence.0)));
+    let next = cut(&mut events).into();
+    Ok(HistoryForm { events, next })
+}
+
+/// Leaves the newest, and the time before which it goes on, if it does: what happened at one time is told together, so that
+/// nothing is left out between.
+fn cut(events: &mut Vec<HappenedForm>) -> Option<u64> {
+    let left = events.get(TOLD_MAX)?.at_ms.0;
     events.truncate(TOLD_MAX);
-    Ok(HistoryForm { events })
+    let whole = events.iter().rposition(|event| event.at_ms.0 != left).map_or(TOLD_MAX, |last| last + 1);
+    events.truncate(whole);
+    events.last().and_then(|event| event.at_ms.0)
 }
 
 fn noted(noted: &Noted) -> HappenedForm {
@@ -179,4 +196,36 @@ impl KnownTimes<'_> {
 fn time(event: &EventRef<'_>) -> Option<u64> {
     let assignment = event.assignment()?;
     AssignmentTags::of(&assignment).timestamp().map(|time| time.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NotedKind;
+    use super::*;
+
+    fn at(at_ms: Option<u64>) -> HappenedForm {
+        let mut event = noted(&Noted::now(0, NotedKind::Check, "disk", "warn"));
+        event.at_ms = at_ms.into();
+        event
+    }
+
+    #[test]
+    fn what_is_cut_goes_on_where_nothing_is_left_out() {
+        let newest_first =
+            |count: u64, same: u64| (0..count).rev().map(move |number| at(Some(number / same)));
+        let count = TOLD_MAX as u64;
+        for (events, expected) in [
+            (newest_first(count, 1).collect::<Vec<_>>(), (TOLD_MAX, None)),
+            (newest_first(count + 1, 1).collect(), (TOLD_MAX, Some(1))),
+            // Three happened at each time, and of one there is no room for all.
+            (newest_first(3 * count, 3).collect(), (TOLD_MAX - 1, Some(count - 333))),
+            // What has no time comes together, and last.
+            (newest_first(count - 1, 1).chain([at(None), at(None)]).collect(), (TOLD_MAX - 1, Some(0))),
+            (newest_first(count + 1, count + 1).collect(), (TOLD_MAX, Some(0))),
+        ] {
+            let mut events = events;
+            let next = cut(&mut events);
+            assert_eq!((events.len(), next), expected);
+        }
+    }
 }

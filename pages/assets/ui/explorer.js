@@ -21,7 +21,9 @@ const part = (id) => document.getElementById(id);
 
 let shown = new AbortController();
 
-function say(text) {
+// Says it; what everybody sees anyway is only read aloud.
+function say(text, isSeen = true) {
+  part("said").className = isSeen ? "" : "unseen";
   part("said").textContent = plain(text);
 }
 
@@ -58,8 +60,9 @@ function askAgain(signal) {
   signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
-// Shows what the address stands for; once more by itself as long as nobody answers, and without a word then.
-async function show(isAgain = false) {
+// Shows what the address stands for; once more by itself as long as nobody answers, and without a word then. `isOther` where
+// another screen was asked for: whoever was at something that is gone by then goes on from the top of it.
+async function show(isAgain = false, isOther = false) {
   shown.abort();
   shown = new AbortController();
   const { signal } = shown;
@@ -69,15 +72,19 @@ async function show(isAgain = false) {
   const content = part("content");
   content.setAttribute("aria-busy", "true");
   if (!isAgain) say("Asking…");
+  let words = isOther ? `${document.title.split(" - ")[0]} is shown.` : "";
   try {
     await screen.open(content, to, signal);
   } catch (error) {
+    // That is read aloud itself.
+    words = "";
     if (!signal.aborted) content.replaceChildren(...failed(error));
     if (error instanceof NoAnswer && error.isAway) askAgain(signal);
   }
   if (signal.aborted) return;
   content.removeAttribute("aria-busy");
-  say("");
+  say(words, false);
+  if (isOther && document.activeElement === document.body) content.focus({ preventScroll: true });
 }
 
 part("find").addEventListener("submit", (event) => {
@@ -92,5 +99,5 @@ part("find").addEventListener("submit", (event) => {
   part("content").focus();
 });
 frame(exploring(part("find-field"), say));
-window.addEventListener("hashchange", () => show());
+window.addEventListener("hashchange", () => show(false, true));
 show();

@@ -3,7 +3,7 @@
 import { el } from "./el.js";
 import { ask as askFor, askChecks } from "./feed.js";
 import { count, duration, many, size, UNKNOWN } from "./format.js";
-import { act } from "./operate.js";
+import { act, turn } from "./operate.js";
 import { facts, level, section, table } from "./parts.js";
 import { written } from "./preferences.js";
 
@@ -118,14 +118,20 @@ function reupload() {
 function makeReupload() {
   const field = el("input", { id: "reupload-process", autocomplete: "off", spellcheck: "false", maxlength: "43" });
   const list = el("div", { id: "missing" });
-  let found = { events: 0, missing: 0, listed: [] };
+  // What was found, and where it goes on, of one process and either kind.
+  let found = null;
+  // What was not looked at to its end goes on where it was.
   const begin = (dry) => () => {
-    found = { events: 0, missing: 0, listed: [] };
-    list.replaceChildren();
-    return { process: field.value.trim(), dry_run: dry };
+    const process = field.value.trim();
+    if (found === null || found.next === null || found.process !== process || found.dry !== dry) {
+      found = { process, dry, next: null, events: 0, missing: 0, listed: [] };
+      list.replaceChildren();
+    }
+    return { process, dry_run: dry, ...found.next === null ? {} : { from: found.next } };
   };
   // One call looks at some hundred events, and says where to go on.
   const told = (answer) => {
+    found.next = answer.done ? null : answer.next;
     found.events += answer.events;
     found.missing += answer.missing.length;
     found.listed.push(...answer.missing.slice(0, MISSING - found.listed.length));
@@ -135,7 +141,7 @@ function makeReupload() {
   };
   const isMore = (answer, asked) => !answer.done && !answer.ended && answer.next !== null && answer.next > (asked.from ?? -1);
   const more = (answer, asked) => (isMore(answer, asked) ? { ...asked, from: answer.next } : undefined);
-  const options = { patience: SENDING, more };
+  const options = { patience: SENDING, more, turns: turn() };
   return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
     el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", begin(true), told, { ...options, isSafe: true }),
       act("Send what is missing", "uploads/reupload", begin(false), told, options)), list);

@@ -5,12 +5,13 @@ import { keep, kept } from "./preferences.js";
 
 const isOn = () => kept("keys") !== "off";
 
-function list(place, keys, toggle) {
-  const state = el("button", { type: "button" }, isOn() ? "Turn keys off" : "Turn keys on");
+function list(place, keys) {
+  const label = () => (isOn() ? "Turn keys off" : "Turn keys on");
+  const state = el("button", { type: "button" }, label());
+  // Whoever pressed it stays at it.
   state.addEventListener("click", () => {
     keep("keys", isOn() ? "off" : "on");
-    toggle();
-    toggle();
+    state.textContent = label();
   });
   place.replaceChildren(el("h2", { id: "keys-heading" }, "Keys"),
     el("dl", {}, keys.map(([key, does]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, does)])), state);
@@ -54,7 +55,7 @@ export function listen(place, help, given) {
   const toggle = () => {
     place.hidden = !place.hidden;
     help.setAttribute("aria-expanded", String(!place.hidden));
-    if (!place.hidden) list(place, keys, toggle);
+    if (!place.hidden) list(place, keys);
   };
   const keys = [...given, ["?", "this list", toggle]];
   help.addEventListener("click", toggle);

@@ -79,7 +79,7 @@ export function verdict(found) {
 // Asks for the token of the listener, and hands it on.
 export function tokenForm(reason, given) {
   const field = el("input", { id: "token-field", type: "password", autocomplete: "off", required: true });
-  const form = el("form", {},
+  const form = el("form", { "aria-label": "Admin token" },
     el("p", {}, `The node says: ${reason}`),
     el("label", { for: "token-field" }, "Admin token (kept until this page is closed)"),
     field, " ", el("button", { type: "submit" }, "Ask again"));
