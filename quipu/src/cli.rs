@@ -190,7 +190,7 @@ mod tests {
     fn every_command_has_a_help_text_with_examples() {
         for command in Cli::command().get_subcommands_mut() {
             has_help(command);
-            command.get_subcommands_mut().for_each(has_help);
+            command.get_subcommands_mut().filter(|part| part.get_name() != "help").for_each(has_help);
         }
     }
 
