@@ -173,26 +173,32 @@ fn render(members: &Value) -> String {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number =
         |value: &Value, name: &str| value.get(name).and_then(Value::as_u64).map_or("-".to_owned(), thousands);
+    let seconds = |value: &Value, name: &str| value.get(name).and_then(Value::as_f64).map(duration);
     let names =
         [("NODE", Align::Left), ("ROLE", Align::Left), ("EVENTS", Align::Right), ("LAG", Align::Right)];
     let more = [("HEARD", Align::Right), ("URL", Align::Left)];
     let mut table = Columns::new(names.into_iter().chain(more).map(|(name, align)| (name.to_owned(), align)));
+    let leader = members.get("leader").and_then(Value::as_str);
     for voter in members.get("voters").and_then(Value::as_array).into_iter().flatten() {
-        let heard = voter.get("heard_seconds").and_then(Value::as_f64).map_or("-".to_owned(), duration);
+        // Who only follows knows of the leader that it leads, and when that was heard of.
+        let is_followed = leader.is_some_and(|leader| text(voter, "node") == leader);
+        let heard = seconds(voter, "heard_seconds");
+        let heard = heard.or_else(|| seconds(members, "leader_heard_seconds").filter(|_| is_followed));
         let cells = [
             text(voter, "node"),
-            text(voter, "role"),
+            if is_followed { "leader".to_owned() } else { text(voter, "role") },
             number(voter, "events"),
             number(voter, "lag_events"),
-            heard,
+            heard.unwrap_or_else(|| "-".to_owned()),
         ];
         table.row(cells.into_iter().chain([text(voter, "url")]).collect::<Vec<_>>());
     }
     let acks = number(members, "acks");
     let others =
         members.get("voters").and_then(Value::as_array).map_or(0, |voters| voters.len().saturating_sub(1));
+    let followed = leader.map(|leader| format!(" {leader}")).unwrap_or_default();
     let head = format!(
-        "node {} is {} in term {}; {acks} of {others} other voters must confirm each message\n",
+        "node {} is {}{followed} in term {}; {acks} of {others} other voters must confirm each message\n",
         text(members, "node"),
         text(members, "role"),
         number(members, "term").replace(',', ""),
@@ -226,6 +232,22 @@ mod tests {
             shown.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["a", "leader", "1,234", "0", "-", "-"]);
         assert_eq!(lines[1], ["b", "voter", "-", "-", "2.0", "s", "http://b"]);
+    }
+
+    #[test]
+    fn who_follows_shows_whom() {
+        let shown = render(&json!({
+            "node": "b", "role": "following", "term": 2, "acks": 1, "leader": "a", "leader_heard_seconds": 1.0,
+            "voters": [
+                {"node": "a", "role": "voter", "url": "http://a", "events": null, "lag_events": null, "heard_seconds": null},
+                {"node": "b", "role": "voter", "url": null, "events": null, "lag_events": null, "heard_seconds": null},
+            ],
+        }));
+        assert!(shown.starts_with("node b is following a in term 2"), "{shown}");
+        let lines: Vec<Vec<_>> =
+            shown.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["a", "leader", "-", "-", "1.0", "s", "http://a"]);
+        assert_eq!(lines[1], ["b", "voter", "-", "-", "-", "-"]);
     }
 
     #[test]
