@@ -12,7 +12,7 @@ const CONTROLS: &str = "[...document.querySelectorAll('a[href], button, input, s
     .filter((one) => !one.disabled && one.checkVisibility())";
 
 /// Presses a key as a person does.
-fn press(tab: &Tab<'_>, key: &str) {
+pub fn press(tab: &Tab<'_>, key: &str) {
     let text = match key {
         "Enter" => "\r",
         _ if key.chars().count() == 1 => key,

@@ -2,6 +2,7 @@
 
 mod away;
 mod axe;
+mod browsed;
 mod budgets;
 mod chromium;
 mod elsewhere;
@@ -12,6 +13,7 @@ mod keyboard;
 mod members;
 mod node;
 mod paging;
+mod preferences;
 mod proxied;
 mod router;
 mod tabs;

@@ -6,6 +6,7 @@ use ans104::{Id, KeyType};
 use quipu_tests::{Gateway, Launch, Node, User};
 use serde_json::{Value, json};
 
+use crate::browsed::BrowsedProcess;
 use crate::chromium::{Browser, Tab};
 use crate::explorer::{go, open, process};
 use crate::node::{DESK, check_page, folder};
@@ -36,16 +37,10 @@ fn step(tab: &Tab<'_>, key: &str) -> bool {
 
 #[tokio::test]
 async fn newer_leads_to_where_the_page_before_began() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    for number in 1..10 {
-        client.schedule(&user.message(process, &[number])).await;
-    }
-    let tab = open(&browser, &node.url(), "#/", DESK);
+    let seen = BrowsedProcess::of(9).await;
+    let tab = seen.open("#/");
     lie(&tab, "limit=100", &CHANGED.replace("CHANGE", SHORT));
-    go(&tab, &format!("#/process/{process}"));
+    go(&tab, &seen.schedule());
     assert_eq!(listed(&tab, 9), json!([9, 8, 7]));
     assert!(!step(&tab, "["), "nothing is newer");
     for (key, first, expected) in [
@@ -61,58 +56,63 @@ async fn newer_leads_to_where_the_page_before_began() {
         assert_eq!(listed(&tab, first), expected);
     }
     // What came meanwhile is in front of what was the newest page.
-    client.schedule(&user.message(process, b"ten")).await;
+    seen.client.schedule(&seen.user.message(seen.process, b"ten")).await;
     assert!(step(&tab, "["));
     assert_eq!(listed(&tab, 9), json!([9, 8, 7]));
     assert!(step(&tab, "newest"));
     assert_eq!(listed(&tab, 10), json!([10, 9, 8]));
-    check_page(&tab, &node.url());
-    node.stop();
+    check_page(&tab, &seen.node.url());
+    seen.node.stop();
 }
 
 #[tokio::test]
 async fn a_gap_is_told_as_one_and_there_is_a_way_over_it() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    for number in 1..5 {
-        client.schedule(&user.message(process, &[number])).await;
+    let seen = BrowsedProcess::of(4).await;
+    let tab = seen.open("#/");
+    // As in a history that was taken over without nonce 2, by whoever looks through a gap at once, or goes on with it.
+    let goes_on = CHANGED.replace("CHANGE", "told.entries = []; told.next = 2");
+    for lied in ["return window.told(url.replace('before=3', 'before=2'), options)", &goes_on] {
+        lie(&tab, "limit=1&before=3", lied);
+        go(&tab, &seen.entry(2));
+        let shown = tab.text("#content");
+        assert!(
+            shown.contains(
+                "Not here: nonce 2: there is a gap, and the process goes on from nonce 1 to nonce 3"
+            ),
+            "{shown}"
+        );
     }
-    let tab = open(&browser, &node.url(), "#/", DESK);
-    // As in a history that was taken over without nonce 2.
-    lie(&tab, "limit=1&before=3", "return window.told(url.replace('before=3', 'before=2'), options)");
-    go(&tab, &format!("#/entry/{process}/2"));
-    let shown = tab.text("#content");
-    assert!(
-        shown.contains("Not here: nonce 2: there is a gap, and the process goes on from nonce 1 to nonce 3"),
-        "{shown}"
-    );
     for (key, nonce) in [("[", 1), ("]", 3)] {
-        go(&tab, &format!("#/entry/{process}/2"));
+        go(&tab, &seen.entry(2));
         assert!(step(&tab, key));
         tab.until(&format!("document.querySelector('#entry-heading')?.innerText === 'Nonce {nonce}'"));
     }
-    go(&tab, &format!("#/entry/{process}/9"));
+    go(&tab, &seen.entry(9));
     assert!(tab.text("#content").contains("the process ends at nonce 4"), "{}", tab.text("#content"));
-    node.stop();
+    // Nobody waits for a gap without an end, and nothing is said of what was not looked at.
+    let endless = "told.entries = []; told.newest = 1000; told.next = Number(new URL(url, location).searchParams.get('before')) - 1";
+    lie(&tab, "limit=1&before=", &CHANGED.replace("CHANGE", endless));
+    go(&tab, &seen.entry(500));
+    let shown = tab.text("#content");
+    assert!(shown.contains("there is a gap, and the process goes on somewhere before nonce 490"), "{shown}");
+    // Who says that it goes on where it was is no answer.
+    lie(&tab, "limit=1&before=", &CHANGED.replace("CHANGE", "told.next = 501"));
+    go(&tab, &seen.entry(500));
+    assert!(tab.text("#content").starts_with("No answer: "), "{}", tab.text("#content"));
+    seen.node.stop();
 }
 
 #[tokio::test]
 async fn a_spawn_without_a_nonce_comes_before_nonce_0() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("ENABLE_PROCESS_ASSIGNMENT", "false");
-    let node = launch.start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    client.schedule(&user.message(process, b"one")).await;
-    let tab = open(&browser, &node.url(), &format!("#/entry/{process}/0"), DESK);
+    let unassigned = |launch: Launch| launch.set("ENABLE_PROCESS_ASSIGNMENT", "false");
+    let seen = BrowsedProcess::of_launch(1, unassigned).await;
+    let tab = seen.open(&seen.entry(0));
     assert!(step(&tab, "["));
     tab.until("document.querySelector('#entry-heading')?.innerText === 'Spawn'");
     assert!(!step(&tab, "["), "nothing comes before it");
     assert!(step(&tab, "]"));
     tab.until("document.querySelector('#entry-heading')?.innerText === 'Nonce 0'");
-    node.stop();
+    seen.node.stop();
 }
 
 fn moves(process: Id, from: &Node, to: &Node) {

@@ -1,11 +1,12 @@
 //! What the explorer calls verified, what it does not, and what it remembers of that.
 
 use ans104::{Id, base64url};
-use quipu_tests::{Gateway, Launch, Signed, User};
+use quipu_tests::{Launch, Signed, User};
 use serde_json::{Value, json};
 
+use crate::browsed::BrowsedProcess;
 use crate::chromium::{Browser, Tab};
-use crate::explorer::{go, lines, open, process};
+use crate::explorer::{go, lines, open};
 use crate::node::{DESK, check_page, folder};
 use crate::tabs::HIDE;
 
@@ -31,7 +32,7 @@ fn chain_said(tab: &Tab<'_>) -> String {
     tab.eval("document.querySelector('#chain-said').replaceChildren()");
     tab.eval("document.querySelector('[data-verify]').click()");
     tab.until(
-        "!document.querySelector('[data-verify]').disabled && document.querySelector('#chain-said').innerText",
+        "!document.querySelector('[data-verify][aria-disabled]') && document.querySelector('#chain-said').innerText",
     );
     tab.text("#chain-said")
 }
@@ -43,18 +44,11 @@ fn remembered(tab: &Tab<'_>, process: Id) -> Value {
 
 #[tokio::test]
 async fn a_chain_is_verified_only_as_a_whole() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    let foreign = user.process();
-    client.schedule(&foreign).await;
-    for of in [process, foreign.id] {
-        for number in 0..4 {
-            client.schedule(&user.message(of, &[number])).await;
-        }
-    }
-    let tab = open(&browser, &node.url(), &format!("#/process/{process}"), DESK);
+    let seen = BrowsedProcess::of(4).await;
+    let (process, foreign) = (seen.process, seen.user.process());
+    seen.client.schedule(&foreign).await;
+    seen.client.schedule(&seen.user.message(foreign.id, b"one")).await;
+    let tab = seen.open(&seen.schedule());
     for (change, expected) in [
         ("told.links = []; told.next = null", "no it ends before any nonce, and nonce 4 is told of"),
         ("told.links.splice(2); told.next = null", "no it ends at nonce 1, and nonce 4 is told of"),
@@ -82,20 +76,14 @@ async fn a_chain_is_verified_only_as_a_whole() {
     let said = chain_said(&tab);
     assert!(said.starts_with("no the process names"), "{said}");
     assert_eq!(remembered(&tab, foreign.id), Value::Null);
-    check_page(&tab, &node.url());
-    node.stop();
+    check_page(&tab, &seen.node.url());
+    seen.node.stop();
 }
 
 #[tokio::test]
 async fn a_walk_along_a_chain_stops_when_it_is_told_to_and_waits_while_nobody_looks() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    for number in 0..3 {
-        client.schedule(&user.message(process, &[number])).await;
-    }
-    let tab = open(&browser, &node.url(), &format!("#/process/{process}"), DESK);
+    let seen = BrowsedProcess::of(3).await;
+    let tab = seen.open(&seen.schedule());
     // One assignment at a time, and from the second question on only when it is let through.
     tab.eval(
         "window.told = window.fetch;
@@ -122,25 +110,19 @@ async fn a_walk_along_a_chain_stops_when_it_is_told_to_and_waits_while_nobody_lo
     tab.eval("window.pass(); true");
     // It would have asked again by the time that other questions are answered, one after the other.
     for _ in 0..5 {
-        tab.eval(&format!("window.told('{}/timestamp').then((answer) => answer.text())", node.url()));
+        tab.eval(&format!("window.told('{}/timestamp').then((answer) => answer.text())", seen.node.url()));
     }
     assert_eq!(tab.eval("window.asked"), 2, "it asks while nobody looks");
     tab.eval("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange')); true");
     tab.until("document.querySelector('#chain-said').innerText.startsWith('yes 4 assignments')");
-    node.stop();
+    seen.node.stop();
 }
 
 #[tokio::test]
 async fn what_was_verified_is_kept_until_it_is_forgotten_and_nothing_else_is() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    for number in 0..2 {
-        client.schedule(&user.message(process, &[number])).await;
-    }
-    let entry = |nonce: u8| format!("#/entry/{process}/{nonce}");
-    let tab = open(&browser, &node.url(), &entry(1), DESK);
+    let seen = BrowsedProcess::of(2).await;
+    let (process, entry) = (seen.process, |nonce: u64| seen.entry(nonce));
+    let tab = seen.open(&entry(1));
     let verify = || {
         tab.eval("document.querySelector('[data-verify]').click()");
         lines(&tab)
@@ -187,8 +169,8 @@ async fn what_was_verified_is_kept_until_it_is_forgotten_and_nothing_else_is() {
         "import('./history.js').then(({{ linkTo }}) => linkTo('{process}', {{ nonce: 1, assignment: '{process}', hash_chain: null }}))"
     ));
     assert_eq!(link, json!(format!("{}?assignment={process}", entry(1))));
-    check_page(&tab, &node.url());
-    node.stop();
+    check_page(&tab, &seen.node.url());
+    seen.node.stop();
 }
 
 /// What the page finds of each thing about an entry of nonce 1.
@@ -279,12 +261,8 @@ fn changed(tab: &Tab<'_>, process: Id, change: &str) -> Value {
 
 #[tokio::test]
 async fn a_list_that_tells_another_than_was_signed_is_wrong() {
-    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user) = (node.client(), User::new(1));
-    let process = process(&client, &user).await.id;
-    client.schedule(&user.message(process, b"one")).await;
-    let tab = open(&browser, &node.url(), "#/", DESK);
+    let seen = BrowsedProcess::of(1).await;
+    let (process, tab) = (seen.process, seen.open("#/"));
     let (list, names) = ("The list tells what was signed", "Assignment names this item and process");
     let sender = "Sender's signature: not checked";
     for (change, expected) in [
@@ -308,7 +286,7 @@ async fn a_list_that_tells_another_than_was_signed_is_wrong() {
     ] {
         assert_eq!(changed(&tab, process, change), expected, "{change}");
     }
-    node.stop();
+    seen.node.stop();
 }
 
 #[tokio::test]
