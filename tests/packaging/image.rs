@@ -93,7 +93,7 @@ fn the_image_serves_with_a_file_of_settings_and_a_wallet_that_is_mounted() {
     assert_eq!(image.command, ["/app/su", "su", "9000"]);
     let user = image.user.split(':').next().unwrap();
     assert!(user.parse::<u32>().unwrap() >= 10_000, "it is nobody of the machine around: {user}");
-    assert_eq!(image.environment, ["SU_DATA_DIR=/data"]);
+    assert_eq!(image.environment, ["SU_DATA_DIR=/data", "ROUTER_DATA_DIR=/data"]);
     assert_eq!(image.volumes, ["/data"]);
 
     // `--env-file` and a mounted wallet, named as deployments name it.
@@ -118,6 +118,53 @@ fn the_image_serves_with_a_file_of_settings_and_a_wallet_that_is_mounted() {
     // Nobody is there any more: it is not well.
     let unwell = quipu_tests::Program::run(root.command(user, &image.folder, &at_its_port, &health));
     assert_eq!(unwell.code, Some(1), "{}", unwell.stdout);
+}
+
+/// A node, its standby and a router are told to be well by the check that the image has, and each is told not to be when it is gone.
+#[test]
+fn one_check_of_health_is_right_for_a_node_a_standby_and_a_router() {
+    let (root, gateway) = (Root::new(), Gateway::start());
+    let image = replay(&root);
+    let user = image.user.split(':').next().unwrap();
+    root.put(&wallet_file_of(ans104::KeyType::Ed25519), "/app/.wallet.json", user, "400");
+    // Each container has a volume of its own.
+    for folder in ["/standby", "/router"] {
+        root.run(&["install", "-d", "-m", "700", "-o", user, folder]);
+    }
+    let token = "a-token-that-nobody-guesses-0123456789";
+    let with = |more: &[String]| [image.environment.as_slice(), more].concat();
+    let start = |role: &str, settings: &[String]| {
+        Served::start(root.command(user, &image.folder, settings, &[image.command[0].as_str(), role, "0"]))
+    };
+    let health: Vec<_> = image.health.iter().map(String::as_str).collect();
+    let look = |settings: &[String], admin: &str| {
+        let settings = [settings, &[format!("QUIPU_ADMIN_URL={admin}")]].concat();
+        root.command(user, &image.folder, &settings, &health)
+    };
+    let of_node = with(&[
+        "SU_WALLET_PATH=.wallet.json".to_owned(),
+        format!("GATEWAY_URL={}", gateway.url()),
+        format!("ADMIN_TOKEN={token}"),
+    ]);
+    let node = start("su", &of_node);
+    let of_standby = with(&[
+        "SU_DATA_DIR=/standby".to_owned(),
+        format!("REPLICATE_FROM={}", node.admin),
+        format!("REPLICATE_TOKEN={token}"),
+    ]);
+    let of_router = with(&["ROUTER_DATA_DIR=/router".to_owned()]);
+    let (standby, router) = (start("standby", &of_standby), start("router", &of_router));
+    let looked = [(&of_node, node), (&of_standby, standby), (&of_router, router)];
+    for (settings, served) in &looked {
+        served.wait_until_well(|| look(settings, &served.admin));
+    }
+    // The others are ended before their leader.
+    for (settings, served) in looked.into_iter().rev() {
+        let admin = served.admin.clone();
+        served.stop();
+        let unwell = quipu_tests::Program::run(look(settings, &admin));
+        assert_eq!(unwell.code, Some(1), "{}{}", unwell.stdout, unwell.stderr);
+    }
 }
 
 #[test]
