@@ -58,11 +58,14 @@ pub struct NumberedGate<R> {
     seen: Mutex<Option<(GateContents, Instant)>>,
     /// How large the largest of the records is that were asked for last: so large the next ones may be.
     largest: AtomicUsize,
+    /// How many were asked for then.
+    asked: AtomicUsize,
 }
 
 impl<R: NumberedRecords> NumberedGate<R> {
     pub(crate) fn over(records: R) -> Self {
-        Self { records, seen_for: SEEN_FOR, seen: Mutex::default(), largest: AtomicUsize::new(0) }
+        let (largest, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { records, seen_for: SEEN_FOR, seen: Mutex::default(), largest, asked }
     }
 
     /// The same, which looks each time.
@@ -136,9 +139,11 @@ impl<R: NumberedRecords> NumberedGate<R> {
     }
 
     /// How many records are asked for at once where so many bytes are wanted: what is answered beyond them is carried in
-    /// vain, and servers end a connection on which too much waits.
+    /// vain, and servers end a connection on which too much waits. As a small one may be among large ones, never many more
+    /// than before.
     fn fitting(&self, bytes: usize) -> usize {
-        bytes.checked_div(self.largest.load(Ordering::Relaxed)).unwrap_or(1).min(AT_A_TIME)
+        let fitting = bytes.checked_div(self.largest.load(Ordering::Relaxed)).unwrap_or(1);
+        fitting.min(self.asked.load(Ordering::Relaxed).saturating_mul(2).clamp(1, AT_A_TIME))
     }
 
     async fn refused(&self) -> Result<Put, GateError> {
@@ -216,6 +221,7 @@ impl<R: NumberedRecords> Gate for NumberedGate<R> {
                 break;
             }
             self.largest.store(0, Ordering::Relaxed);
+            self.asked.store(round.len(), Ordering::Relaxed);
             let mut round = stream::iter(round).map(|number| self.record(number)).buffered(AT_A_TIME);
             while let Some(record) = round.next().await {
                 let Some(record) = record? else { break 'page };

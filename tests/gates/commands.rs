@@ -5,7 +5,8 @@ use std::fs;
 use quipu_tests::{Finished, Gateway, Launch, Ledger, Postgres, User};
 use serde_json::Value;
 
-use crate::nodes::{folder, gated_by_one};
+use crate::engine::NodeEngine;
+use crate::nodes::folder;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_sees_what_the_engine_has_and_whether_it_is_sound() {
@@ -24,7 +25,7 @@ async fn an_operator_sees_what_the_engine_has_and_whether_it_is_sound() {
     }
     assert_eq!(postgres.sql("quipu", "select to_regnamespace('quipu_gate') is null").trim(), "t");
 
-    let node = gated_by_one(data.path(), &gateway, &postgres).start();
+    let node = postgres.node(data.path(), &gateway).start();
     let process = ledger.spawn(&node.client(), &User::new(1), 1).await[0];
     ledger.send(&node.client(), &User::new(1), process, 5).await;
     let status: Value = node.admin().get("/status").await.json();

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gate::{Durability, Gate, GateError, ObjectGate, ObjectGateOptions, PublishError};
-use quipu_tests::{Gateway, Launch, Ledger, ObjectServer};
-use tempfile::TempDir;
+use quipu_tests::ObjectServer;
 
-use crate::nodes::{audit, load, more};
 use crate::suite::{all, batch, claimed, node, settled};
 
 fn gate(server: &ObjectServer) -> Arc<dyn Gate> {
@@ -77,22 +75,4 @@ async fn a_busy_writer_waits_for_one_request_a_batch() {
         fastest = fastest.min(asked.elapsed());
     }
     assert!(fastest < took * 2, "{fastest:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_killed_is_replaced_from_the_store_alone() {
-    let (server, gateway, ledger) = (ObjectServer::start(), Gateway::start(), Arc::new(Ledger::default()));
-    let launch = |folder: &TempDir| {
-        let launch = Launch::su(folder.path()).gateway(gateway.url()).set("GATE", "s3://bucket/log");
-        server.settings().iter().fold(launch, |launch, (name, value)| launch.set(&name.to_uppercase(), value))
-    };
-    let folders = [(); 2].map(|()| TempDir::new().unwrap());
-    let first = launch(&folders[0]).start();
-    let load = load(&ledger, &first).await;
-    more(&load, 30).await;
-    first.kill();
-    let second = launch(&folders[1]).start();
-    load.aim(second.client());
-    more(&load, 30).await;
-    audit(&ledger, &second, load).await;
 }

@@ -1,19 +1,21 @@
 //! A gate in one Postgres: the contract, and a server that hangs, restarts, is behind a pooler or is set up otherwise.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use gate::{Durability, Gate, GateError, PostgresGate, PostgresGateOptions, PublishError};
+use gate::{Gate, GateError, PostgresGate, PostgresGateOptions, PublishError};
 use projections::DatabaseUrl;
 use quipu_tests::{PgBouncer, PoolMode, Postgres};
 
-use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node, settled};
+use crate::engine::NodeEngine;
+use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node};
+use crate::writing::{is_away_and_guesses_nothing, takes_from_who_accepts_alone};
 
 /// A server of a test's own, which waits for no other copy.
-struct InPostgres(Postgres);
+struct InPostgres(Mutex<Postgres>);
 
 pub(crate) fn options(url: &str, single_copy_accepted: bool, answer_within: Duration) -> PostgresGateOptions {
     let connect = DatabaseUrl::parse("GATE_URL", url).unwrap().connect_as("quipu-gate");
@@ -28,25 +30,19 @@ pub(crate) fn gate(url: &str, single_copy_accepted: bool) -> Arc<dyn Gate> {
 #[async_trait]
 impl GateSetup for InPostgres {
     async fn gate(&self) -> Arc<dyn Gate> {
-        gate(&self.0.url(), true)
+        gate(&self.0.lock().unwrap().url(), true)
     }
 
     async fn back_up(&self) {
-        let tables = ["records", "log_end"];
-        let copies = tables.map(|table| format!("create table kept.{table} as table quipu_gate.{table};"));
-        self.0.sql_file("quipu", &format!("create schema kept; {}", copies.concat()));
+        self.0.lock().unwrap().keep_copy();
     }
 
     async fn restore(&self) {
-        let tables = ["records", "log_end"];
-        let back = tables.map(|table| {
-            format!("delete from quipu_gate.{table}; insert into quipu_gate.{table} table kept.{table};")
-        });
-        self.0.sql_file("quipu", &back.concat());
+        self.0.lock().unwrap().set_back();
     }
 }
 
-gate_suite!(async { InPostgres(Postgres::start()) });
+gate_suite!(async { InPostgres(Mutex::new(Postgres::start())) });
 
 #[tokio::test]
 async fn a_server_that_waits_for_no_other_copy_is_refused_unless_that_is_accepted() {
@@ -55,14 +51,7 @@ async fn a_server_that_waits_for_no_other_copy_is_refused_unless_that_is_accepte
     let refused = strict.contents().await;
     let Err(GateError::Unfit(said)) = refused else { panic!("{refused:?}") };
     assert!(said.contains("synchronous_standby_names") && said.contains("GATE_SINGLE_COPY=accept"), "{said}");
-    let accepting = gate(&postgres.url(), true);
-    let mut one = claimed(&accepting, node(1)).await;
-    one.publish(batch(one.end(), &["a"])).await.unwrap();
-    let contents = accepting.contents().await.unwrap().unwrap();
-    assert_eq!(contents.durability, Durability::SingleCopy);
-    // Nothing is taken by one who has not accepted it, and what is there can be read.
-    let record = strict.read(0, 1).await.unwrap().remove(0);
-    assert!(matches!(strict.put(&record).await, Err(GateError::Unfit(_))));
+    takes_from_who_accepts_alone(&strict, &gate(&postgres.url(), true)).await;
 }
 
 #[tokio::test]
@@ -70,31 +59,7 @@ async fn a_server_that_hangs_or_restarts_is_away_and_nothing_is_guessed() {
     let mut postgres = Postgres::start();
     let within = Duration::from_secs(2);
     let gate: Arc<dyn Gate> = Arc::new(PostgresGate::new(options(&postgres.url(), true, within)));
-    let mut one = claimed(&gate, node(1)).await;
-    for round in 0..3 {
-        one.offer(batch(one.end(), &[&format!("{round}")])).unwrap();
-        match round {
-            0 => postgres.stop_answering(),
-            1 => postgres.kill(),
-            _ => postgres.refuse(),
-        }
-        let asked = Instant::now();
-        let said = one.settle().await;
-        assert!(
-            matches!(said, Err(PublishError::Gate(GateError::Away(_) | GateError::Unknown(_)))),
-            "{said:?}"
-        );
-        assert!(gate.contents().await.is_err() && gate.read(0, 1).await.is_err());
-        assert!(asked.elapsed() < within * 8, "it was waited for for {:?}", asked.elapsed());
-        if round == 0 {
-            postgres.go_on()
-        } else {
-            postgres.restart()
-        }
-        settled(&mut one).await;
-        assert_eq!(one.end().events, round + 1);
-    }
-    assert_eq!(all(&gate).await.len(), 4);
+    is_away_and_guesses_nothing(&mut postgres, &gate, within).await;
     postgres.stop_answering();
     let closing = Instant::now();
     gate.close().await;

@@ -9,6 +9,7 @@ use quipu_tests::{ReplicatedPostgres, until};
 
 use crate::postgres::{gate, options};
 use crate::suite::{all, batch, claimed, node, settled};
+use crate::writing::Writing;
 
 /// A gate that does not wait long.
 fn impatient(postgres: &ReplicatedPostgres) -> Arc<dyn Gate> {
@@ -19,34 +20,11 @@ fn impatient(postgres: &ReplicatedPostgres) -> Arc<dyn Gate> {
 async fn what_was_taken_is_there_once_after_its_server_was_killed_under_load() {
     let mut postgres = ReplicatedPostgres::start().await;
     let gate = impatient(&postgres);
-    let (told, mut heard) = tokio::sync::watch::channel(0_u64);
-    let writing = gate.clone();
-    let writer = tokio::spawn(async move {
-        let (mut one, mut taken) = (claimed(&writing, node(1)).await, Vec::new());
-        while !told.is_closed() {
-            let text = format!("event {}", one.end().events);
-            one.offer(batch(one.end(), &[&text])).unwrap();
-            taken.push((settled(&mut one).await, text));
-            told.send_replace(one.end().events);
-        }
-        taken
-    });
-    heard.wait_for(|events| *events > 100).await.unwrap();
+    let mut writing = Writing::start(&gate);
+    writing.more(100).await;
     postgres.fail_over().await;
-    let before = *heard.borrow();
-    heard.wait_for(|events| *events > before + 100).await.unwrap();
-    drop(heard);
-    let taken = writer.await.unwrap();
-    let contents = until("it answers", async || gate.contents().await.ok()).await.unwrap();
-    assert_eq!(contents.durability, Durability::Replicated);
-    let there = all(&gate).await;
-    assert_eq!(there.len(), taken.len() + 1, "each is there once");
-    for (record, (end, text)) in there[1..].iter().zip(taken) {
-        let events = record.batch().unwrap().events(&record.before).unwrap();
-        let [event] = events[..] else { panic!("one event was put") };
-        assert!(matches!(event.body, log::BodyRef::Fact(there) if there == text.as_bytes()));
-        assert_eq!(record.after(), end);
-    }
+    writing.more(100).await;
+    assert_eq!(writing.audit().await.durability, Durability::Replicated);
 }
 
 #[tokio::test]

@@ -33,7 +33,15 @@ impl Nats {
     /// # Panics
     /// When there is none on this machine (Debian: nats-server), or it does not start.
     pub fn start() -> Self {
-        Self::with(1)
+        Self::with(1, "")
+    }
+
+    /// Starts a server alone with these lines in its settings.
+    ///
+    /// # Panics
+    /// As [`Nats::start`] does.
+    pub fn start_with(settings: &str) -> Self {
+        Self::with(1, settings)
     }
 
     /// Starts three servers that are a cluster.
@@ -41,18 +49,40 @@ impl Nats {
     /// # Panics
     /// As [`Nats::start`] does.
     pub fn cluster() -> Self {
-        Self::with(3)
+        Self::with(3, "")
     }
 
-    fn with(count: usize) -> Self {
+    /// Whether servers of this version can be told to sync what they acknowledge, of which clients know the version alone.
+    ///
+    /// # Panics
+    /// When it does not tell its version.
+    pub fn can_sync() -> bool {
+        let told = Program::run({
+            let mut command = Command::new(binary());
+            command.arg("--version");
+            command
+        });
+        let version = told.stdout.trim().rsplit('v').next().unwrap_or_default();
+        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+        let (major, minor) = numbers.next().zip(numbers.next()).expect("it tells its version");
+        (major, minor) >= (2, 12)
+    }
+
+    fn with(count: usize, settings: &str) -> Self {
         // Between being found free and being used, a port may be taken by somebody else.
-        let started = (0..5).find_map(|_| Self::try_start(count).ok());
-        started.expect("NATS starts on one of five sets of free ports")
+        let mut said = String::new();
+        for _ in 0..5 {
+            match Self::try_start(count, settings) {
+                Ok(started) => return started,
+                Err(why) => said = why,
+            }
+        }
+        panic!("NATS starts on none of five sets of free ports; it said:\n{said}");
     }
 
-    fn try_start(count: usize) -> Result<Self, String> {
+    fn try_start(count: usize, settings: &str) -> Result<Self, String> {
         let routes: Vec<_> = (0..count).map(|_| free_port()).collect();
-        let servers = (0..count).map(|place| Server::new(place, &routes));
+        let servers = (0..count).map(|place| Server::new(place, &routes, settings));
         let mut servers = Self { servers: servers.collect() };
         servers.servers.iter_mut().try_for_each(Server::try_start)?;
         Ok(servers)
@@ -63,6 +93,15 @@ impl Nats {
         let servers: Vec<_> =
             self.servers.iter().map(|server| format!("127.0.0.1:{}", server.client)).collect();
         format!("nats://{}/{stream}", servers.join(","))
+    }
+
+    /// The names of all streams that the first server has.
+    ///
+    /// # Panics
+    /// When it does not tell.
+    pub async fn streams(&self) -> Vec<String> {
+        let told = self.servers[0].streams().await.expect("it tells of its streams");
+        told.iter().filter_map(|stream| Some(stream["name"].as_str()?.to_owned())).collect()
     }
 
     /// Which server leads the stream, once one does.
@@ -137,6 +176,17 @@ impl Nats {
         self.go_on();
     }
 
+    /// Kills it, takes away all that it has, and starts it again.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub fn lose_all(&mut self) {
+        self.kill(0);
+        let store = self.servers[0].folder.path().join("store");
+        fs::remove_dir_all(store).expect("it can be removed");
+        self.restart(0);
+    }
+
     /// Kills it, gives it back what was copied, and starts it again.
     ///
     /// # Panics
@@ -151,13 +201,13 @@ impl Nats {
 }
 
 impl Server {
-    fn new(place: usize, routes: &[u16]) -> Self {
+    fn new(place: usize, routes: &[u16], more: &str) -> Self {
         let (folder, client, monitoring) = (tempfile::tempdir(), free_port(), free_port());
         let folder = folder.expect("temporary files can be written");
         let store = folder.path().join("store");
         let mut settings = format!(
             "server_name: n{place}\nlisten: \"127.0.0.1:{client}\"\nhttp: \"127.0.0.1:{monitoring}\"\n\
-             max_payload: 16MB\njetstream {{ store_dir: {store:?}, max_memory_store: 64MB, max_file_store: 4GB }}\n"
+             max_payload: 16MB\njetstream {{ store_dir: {store:?}, max_memory_store: 64MB, max_file_store: 4GB }}\n{more}\n"
         );
         if let [_, _, ..] = routes {
             let urls: Vec<_> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
@@ -185,12 +235,18 @@ impl Server {
 
     /// The name of the server that leads a stream, as this one knows.
     async fn leader_of(&self, stream: &str) -> Option<String> {
+        let streams = self.streams().await?;
+        let found = streams.iter().find(|found| found["name"] == stream)?;
+        Some(found["cluster"]["leader"].as_str()?.to_owned())
+    }
+
+    /// What it tells of its streams.
+    async fn streams(&self) -> Option<Vec<Value>> {
         let url = format!("http://127.0.0.1:{}/jsz?accounts=1&streams=1", self.monitoring);
         let told: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
-        let accounts = told["account_details"].as_array()?;
-        let streams = accounts.iter().filter_map(|account| account["stream_detail"].as_array()).flatten();
-        let mut found = streams.filter(|found| found["name"] == stream);
-        Some(found.next()?["cluster"]["leader"].as_str()?.to_owned())
+        let accounts = told["account_details"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let streams = accounts.iter().filter_map(|account| account["stream_detail"].as_array());
+        Some(streams.flatten().cloned().collect())
     }
 }
 

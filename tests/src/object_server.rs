@@ -20,6 +20,8 @@ pub struct ObjectServer {
 #[derive(Default)]
 struct Objects {
     there: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// A copy of an earlier time.
+    kept: Mutex<BTreeMap<String, Vec<u8>>>,
     /// How many answers get lost.
     losing: AtomicU64,
     /// How long each request takes, in milliseconds.
@@ -65,6 +67,24 @@ impl ObjectServer {
     /// Takes so long for each request.
     pub fn delay(&self, by: Duration) {
         self.objects.delay.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Keeps a copy of what it has.
+    ///
+    /// # Panics
+    /// When a thread of it did.
+    pub fn back_up(&self) {
+        let there = self.objects.there.lock().expect("nobody panics with it").clone();
+        *self.objects.kept.lock().expect("nobody panics with it") = there;
+    }
+
+    /// Has what that copy has, and nothing else.
+    ///
+    /// # Panics
+    /// As [`ObjectServer::back_up`] does.
+    pub fn restore(&self) {
+        let kept = self.objects.kept.lock().expect("nobody panics with it").clone();
+        *self.objects.there.lock().expect("nobody panics with it") = kept;
     }
 
     /// Replaces what is there, also where it was asked not to.
