@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use testing::RefusingPort;
 
 use crate::chromium::{Browser, Tab};
-use crate::explorer::{go, lines, open, process};
+use crate::explorer::{go, lines, open, process, settle};
 use crate::node::{DESK, PHONE, folder, shown};
+use crate::verified::lie;
 
 fn source() -> String {
     let packed = fs::read(workspace().join("tests/data/axe.min.js.gz")).expect("the file is there");
@@ -103,4 +104,69 @@ async fn nobody_is_kept_from_a_screen() {
         }
     }
     node.stop();
+}
+
+/// What a node tells of which all kinds of trouble are to be seen at once.
+const MUCH: &str = "const told = await answer.json();
+    const process = 'A'.repeat(43);
+    const behind = { lag_events: 5, lag_bytes: 1000, lag_seconds: 2.5, trend: 'growing' };
+    if (url.endsWith('/status')) {
+        told.leader = { ...behind, state: 'lost', state_age_seconds: 9, reason: 'refused', from: 'http://a:9001', url: null,
+            heartbeat_age_seconds: 3, term: 2, verified: false };
+        told.followers = [{ ...behind, node: 'n1', events: 7, connected_seconds: 60 }];
+        told.member = { node: 'n0', role: 'leading', term: 2, promised_term: 3, promised_to: 'n1', events: 9, released: 7, acks: 1, waiting_seconds: 3,
+            voters: ['leader', 'follower', 'apart'].map((role, n) => ({ node: `n${n}`, role, events: n ? null : 9, lag_events: n ? null : 0,
+                heard_seconds: n ? null : 1, url: null })) };
+        told.gate = { kind: 'postgres', single_copy: true, reason: 'refused', away_seconds: 5, waiting_seconds: 4 };
+    }
+    if (/checks|overview/.test(url)) told.checks[0].status = 'fail';
+    if (url.includes('/dead-letters')) {
+        told.dead_letters = ['item', 'assignment'].map((part, nonce) => ({ process, nonce, part, status: 400, reason: 'too long', refused_ms: 1e12 }));
+        told.next = 5;
+    }
+    if (url.endsWith('/uploads/stuck')) Object.assign(told, { events: 3, processes: [{ process, nonce: 4, sequence: 9 }] });
+    if (url.endsWith('/jobs')) return Response.json(['running', 'failed', 'done'].map((state, id) =>
+        ({ id, projection: 'index', state, reason: state === 'failed' ? 'gone' : null, done: 5, total: 10, started_ms: 1e12, took_ms: 900 })));
+    return Response.json(told, { status: answer.status })";
+
+#[tokio::test]
+async fn nobody_is_kept_from_a_screen_that_tells_trouble_or_is_old() {
+    let (folder, axe) = (folder(), source());
+    let gateway = Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await.id;
+    let (url, mut old) = (node.url(), Vec::new());
+    for width in [PHONE, DESK] {
+        let tab = open_operators(&browser, &node, "history", width);
+        lie(&tab, "", MUCH);
+        for (screen, sign) in [("followers", "too long"), ("health", "fail"), ("members", "never")] {
+            tab.eval(&format!("location.hash = '#/{screen}'"));
+            shown(&tab, screen);
+            assert!(tab.text("#content").contains(sign), "{}", tab.text("#content"));
+            check(&tab, &axe, &format!("{screen}-trouble"), width);
+            if screen == "followers" {
+                // What is asked of whoever wants to change something.
+                let again = "[...document.querySelectorAll('#uploads button')].find((one) => one.innerText.startsWith('Send all'))";
+                tab.eval(&format!("{again}.focus(), {again}.click(), {again}.click()"));
+                tab.until("document.querySelector('#token form')");
+                check(&tab, &axe, "token", width);
+            }
+        }
+        old.extend(
+            ["health", "followers", "history", "members"]
+                .map(|screen| (screen, width, open_operators(&browser, &node, screen, width))),
+        );
+        let tab = browser.open_once(&format!("{url}/ui/#/process/{process}"), width);
+        settle(&tab);
+        old.push(("process", width, tab));
+    }
+    node.stop();
+    for (screen, width, tab) in old {
+        // What is seen asks.
+        tab.call("Page.bringToFront", &json!({}));
+        tab.eval("document.dispatchEvent(new Event('visibilitychange')); true");
+        tab.until("document.querySelector('.stale')");
+        check(&tab, &axe, &format!("{screen}-old"), width);
+    }
 }

@@ -70,7 +70,7 @@ async fn the_explorer_is_public_unless_it_is_not_wanted() {
                 (307, "ui/")
             );
         }
-        for path in ["/", "/ui/", "/ui/node.js"] {
+        for path in ["/", "/ui/", "/ui/node.js", "/public/ui/", "/public/ui/explorer.js"] {
             assert_eq!(node.admin().get(path).await.status, if admin { 200 } else { 404 }, "UI={ui}: {path}");
         }
         // Nothing else changes.
