@@ -63,7 +63,9 @@ impl NumberedRecords for Shelf {
 
     async fn create(&self, number: u64, record: Bytes) -> Result<bool, GateError> {
         let is_next = number == self.len();
-        self.there().as_mut().filter(|_| is_next).map(|records| records.push(record));
+        if let Some(records) = self.there().as_mut().filter(|_| is_next) {
+            records.push(record);
+        }
         Ok(is_next)
     }
 
