@@ -26,9 +26,9 @@ const GAP_MAX: Duration = Duration::from_secs(24 * HOUR.as_secs());
 const PATIENCE: Duration = Duration::from_secs(24 * HOUR.as_secs());
 /// What was published so much later than now was published with a wrong clock.
 const FUTURE: Duration = Duration::from_secs(24 * HOUR.as_secs());
-/// The nonces that gateways tell are followed below this one: nobody verifies them, and no room must be used up that is
-/// needed above. Whoever takes the time in nanoseconds for a nonce is far below.
-const FOLLOWED_END: u64 = 1 << 62;
+/// The nonces that gateways tell are followed below this one and one more for each millisecond since 1970: nobody verifies
+/// them, and no room must be used up that is needed above. Whoever takes the time in nanoseconds for a nonce is far below.
+const FOLLOWED_MIN: u64 = 1 << 62;
 /// What was published within this time makes the gap longer, since it was of no use.
 const LATELY: Duration = Duration::from_secs(4 * 24 * HOUR.as_secs());
 
@@ -89,7 +89,7 @@ pub(crate) fn decide(
     sent: Option<&Publication>,
     now: Timestamp,
 ) -> Decision {
-    let nonce = next_nonce(&heard.records, published);
+    let nonce = next_nonce(&heard.records, published, now);
     let is_beyond = |record: &LocationRecord| {
         record.nonce >= Some(nonce) && !is_right(record, place) && !is_newest(record, &heard.records)
     };
@@ -108,14 +108,14 @@ pub(crate) fn decide(
         None if first_lags && leads_here(&told, place) => "the gateway of GRAPHQL_URL does not lead here",
         None => "what gateways have is another one",
     };
-    let step = if sent.is_some_and(|sent| does_once_taken(sent, place.wallet, heard, published)) {
+    let step = if sent.is_some_and(|sent| does_once_taken(sent, place.wallet, heard, published, now)) {
         Step::Send { why }
     } else {
         let own = own(published, place.wallet);
         match (gap_ends(&own, now), patience_ends(place.url, heard, &own, now)) {
             (Some(until), _) => Step::Wait { until, why },
             (None, Some(until)) => Step::Hear { until, why },
-            (None, None) => Step::Publish { nonce: publication_nonce(heard, published), why },
+            (None, None) => Step::Publish { nonce: publication_nonce(heard, published, now), why },
         }
     };
     Decision { until, step, beyond }
@@ -155,10 +155,11 @@ fn does_once_taken(
     wallet: Address,
     heard: &Heard,
     published: &[KeptPublication],
+    now: Timestamp,
 ) -> bool {
     let is_other = |kept: &&KeptPublication| kept.publication.id != sent.id && kept.is_of(wallet);
     let before: Vec<_> = published.iter().filter(is_other).cloned().collect();
-    sent.nonce >= next_nonce(&heard.records, &before)
+    sent.nonce >= next_nonce(&heard.records, &before, now)
 }
 
 /// What was published for this wallet: nobody who looks for its records finds another's.
@@ -198,19 +199,20 @@ fn is_newest(record: &LocationRecord, told: &[LocationRecord]) -> bool {
 }
 
 /// The nonce of what is published next: HyperBEAM, which takes the highest, is led away by no other record then.
-pub(crate) fn publication_nonce(heard: &Heard, published: &[KeptPublication]) -> u64 {
+pub(crate) fn publication_nonce(heard: &Heard, published: &[KeptPublication], now: Timestamp) -> u64 {
     let above_others = heard.hyperbeam_nonce.map_or(0, |nonce| nonce.saturating_add(1));
-    next_nonce(&heard.records, published).max(above_others)
+    next_nonce(&heard.records, published, now).max(above_others)
 }
 
-/// Whether a nonce that is told is passed by the next one.
-pub(crate) fn is_followed(nonce: &u64) -> bool {
-    *nonce < FOLLOWED_END
+/// Whether a nonce that is told is passed by the next one. The end rises with time: whatever was told, what was published
+/// above it is itself followed a millisecond later, also by whoever does not know that it was published from here.
+pub(crate) fn is_followed(nonce: u64, now: Timestamp) -> bool {
+    nonce < FOLLOWED_MIN.saturating_add(now.get())
 }
 
 /// The nonce above all that are published, and above all that are told and followed.
-fn next_nonce(told: &[LocationRecord], published: &[KeptPublication]) -> u64 {
-    let nonces = told.iter().filter_map(|record| record.nonce).filter(is_followed);
+fn next_nonce(told: &[LocationRecord], published: &[KeptPublication], now: Timestamp) -> u64 {
+    let nonces = told.iter().filter_map(|record| record.nonce).filter(|nonce| is_followed(*nonce, now));
     let nonces = nonces.chain(published.iter().map(|kept| kept.publication.nonce));
     nonces.max().map_or(0, |nonce| nonce.saturating_add(1))
 }

@@ -142,7 +142,8 @@ impl GatewayMemory {
             |record: &&LocationRecord| first.is_some_and(|first| first.iter().any(|one| one.id == record.id));
         let first = first.map(|_| records.iter().filter(is_of).cloned().collect());
         let hyperbeam = self.hyperbeam.values().flat_map(|records| &records.title_case);
-        let hyperbeam_nonce = hyperbeam.filter_map(|record| record.nonce).filter(is_followed).max();
+        let nonces = hyperbeam.filter_map(|record| record.nonce);
+        let hyperbeam_nonce = nonces.filter(|nonce| is_followed(*nonce, now)).max();
         Heard { first, records, hyperbeam_nonce, unheard_since: self.since.filter(|_| !is_whole) }
     }
 

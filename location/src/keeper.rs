@@ -317,7 +317,7 @@ impl LocationKeeper {
         if let Some(until) = order_waits(self.place(), &heard.records, &published, now) {
             return Err(LocationError::TooSoon(until));
         }
-        let nonce = publication_nonce(&heard, &published);
+        let nonce = publication_nonce(&heard, &published, now);
         info!(url = shown(&self.parts.url), nonce, "publishing where this scheduler is, as an operator says");
         self.publish(nonce, published.last()).await
     }

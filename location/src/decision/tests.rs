@@ -188,7 +188,7 @@ fn a_nonce_of_any_size_is_taken_as_it_is() {
 
 #[test]
 fn a_nonce_that_leaves_no_room_above_is_told_and_not_followed() {
-    for nonce in [FOLLOWED_END, u64::MAX - 1, u64::MAX] {
+    for nonce in [FOLLOWED_MIN + NOW, u64::MAX - 1, u64::MAX] {
         let told = |height, own: u64| {
             let other = record(Some(height), DAY, OTHER, 7);
             [record(Some(6), DAY, RIGHT, own), LocationRecord { nonce: Some(nonce), ..other }]

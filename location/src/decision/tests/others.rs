@@ -26,6 +26,41 @@ fn nothing_counts_for_longer_by_the_word_of_another_gateway() {
     assert_eq!(decided(8 * DAY, None, &[]).step, Step::Keep);
 }
 
+/// A gateway told the highest nonce that is followed, and what was published because of that is told for ever: nobody who
+/// publishes next, be it without this log, may stay below it, or HyperBEAM is led by it for ever.
+#[test]
+fn what_a_lie_made_the_nonce_is_followed_by_whoever_comes_next() {
+    let at = |told: u64, ms: u64, hyperbeam: bool| {
+        let record = LocationRecord { nonce: Some(told), ..record(Some(5), DAY, OTHER, 3) };
+        let place = LocationPlace { url: &url(), wallet: WALLET, publishes: true };
+        let now = Timestamp::new(NOW + ms);
+        // HyperBEAM alone reads it, or everybody does.
+        let heard = match hyperbeam {
+            true => Heard {
+                hyperbeam_nonce: Some(told).filter(|nonce| is_followed(*nonce, now)),
+                ..Heard::default()
+            },
+            false => Heard { records: vec![record], ..Heard::default() },
+        };
+        match decide(place, &heard, &[], None, now) {
+            Decision { step: Step::Publish { nonce, .. }, beyond: None, .. } => nonce,
+            decision => panic!("{decision:?}"),
+        }
+    };
+    for hyperbeam in [false, true] {
+        for told in [(1 << 62) - 1, 1 << 62] {
+            assert_eq!(at(told, 0, hyperbeam), told + 1);
+        }
+        let mut nonce = (1 << 62) + NOW - 1;
+        for ms in 0..10 {
+            let next = at(nonce, ms, hyperbeam);
+            assert_eq!(next, nonce + 1);
+            // The liar tells as much as is followed by then.
+            nonce = next.max((1 << 62) + NOW + ms);
+        }
+    }
+}
+
 /// Another kind of router publishes it, and nobody here can change what it says.
 #[test]
 fn the_record_of_another_is_right_if_clients_are_led_there() {
