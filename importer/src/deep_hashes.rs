@@ -45,28 +45,39 @@ impl ByteStore {
         Ok(Self { store: ForeignStore::open(variable, path)?, path: path.to_owned() })
     }
 
-    pub(crate) fn hashes(&self, process: ProcessId) -> Result<Vec<DeepHash>, ByteStoreError> {
+    pub(crate) fn hashes(&self, process: ProcessId) -> Result<FoundHashes, ByteStoreError> {
         let prefix = format!("deephash___{process}___");
         let found = hashes_of(self.store.db().raw_iterator(), prefix.as_bytes());
         found.map_err(|error| ByteStoreError { path: self.path.clone(), error })
     }
 }
 
-/// The hashes in the keys with this prefix, in order; at most one more than are carried over.
-pub(crate) fn hashes_of(mut walk: DBRawIterator<'_>, prefix: &[u8]) -> Result<Vec<DeepHash>, rocksdb::Error> {
-    let mut found = Vec::new();
+/// The content hashes that are stored of a process.
+#[derive(Debug, Default)]
+pub(crate) struct FoundHashes {
+    /// In order; at most one more than are carried over.
+    hashes: Vec<DeepHash>,
+    /// How many keys end in what is no hash.
+    unread: u64,
+}
+
+/// The hashes in the keys with this prefix.
+pub(crate) fn hashes_of(mut walk: DBRawIterator<'_>, prefix: &[u8]) -> Result<FoundHashes, rocksdb::Error> {
+    let mut found = FoundHashes::default();
     walk.seek(prefix);
     while let Some(hash) = walk.key().and_then(|key| key.strip_prefix(prefix)) {
-        // Ids may hold what parts them, so that another process's key could begin so: only the width tells.
-        if hash.len() == HASH_TEXT && found.len() <= HASHES_MAX {
-            let decoded = std::str::from_utf8(hash).ok().and_then(|text| base64url::decode(text).ok());
-            found.extend(decoded.and_then(|bytes| DeepHash::try_from(bytes).ok()));
+        let text = std::str::from_utf8(hash).ok().filter(|text| text.len() == HASH_TEXT);
+        let decoded = text.and_then(|text| base64url::decode(text).ok());
+        match decoded.and_then(|bytes| DeepHash::try_from(bytes).ok()) {
+            Some(hash) if found.hashes.len() <= HASHES_MAX => found.hashes.push(hash),
+            Some(_) => {}
+            None => found.unread = found.unread.saturating_add(1),
         }
         walk.next();
     }
     walk.status()?;
-    found.sort_unstable();
-    found.dedup();
+    found.hashes.sort_unstable();
+    found.hashes.dedup();
     Ok(found)
 }
 
@@ -75,6 +86,7 @@ pub(crate) struct StoredHashes {
     process: ProcessId,
     hashes: Vec<DeepHash>,
     is_made: Vec<bool>,
+    unread: u64,
 }
 
 /// Those that nothing else in the log will have.
@@ -82,17 +94,20 @@ pub(crate) struct StoredHashes {
 pub(crate) struct LeftHashes {
     hashes: VecDeque<DeepHash>,
     is_too_many: bool,
+    /// How many keys were no hashes.
+    unread: u64,
 }
 
 impl StoredHashes {
     /// What is to be looked for; or what is left where nothing is.
-    pub(crate) fn new(process: ProcessId, hashes: Vec<DeepHash>) -> Result<Self, LeftHashes> {
+    pub(crate) fn new(process: ProcessId, found: FoundHashes) -> Result<Self, LeftHashes> {
+        let FoundHashes { hashes, unread } = found;
         let is_too_many = hashes.len() > HASHES_MAX;
         if hashes.is_empty() || is_too_many {
-            return Err(LeftHashes { is_too_many, ..LeftHashes::default() });
+            return Err(LeftHashes { is_too_many, unread, ..LeftHashes::default() });
         }
         let is_made = vec![false; hashes.len()];
-        Ok(Self { process, hashes, is_made })
+        Ok(Self { process, hashes, is_made, unread })
     }
 
     /// Takes out what can be made of stored bytes, or is in the log with them.
@@ -120,7 +135,8 @@ impl StoredHashes {
     /// What is left, once all were looked through.
     pub(crate) fn left(self) -> LeftHashes {
         let left = self.hashes.into_iter().zip(self.is_made).filter(|(_, made)| !made);
-        LeftHashes { hashes: left.map(|(hash, _)| hash).collect(), is_too_many: false }
+        let hashes = left.map(|(hash, _)| hash).collect();
+        LeftHashes { hashes, is_too_many: false, unread: self.unread }
     }
 }
 
@@ -138,12 +154,14 @@ impl LeftHashes {
 
     /// What is to be told of those that nothing was there for, once all rows of the process came.
     pub(crate) fn lost(&self, process: ProcessId) -> Option<SourceRow> {
-        let flaw = if self.is_too_many {
-            SourceFlaw::new(FlawKind::ContentTooMany, format!("more than {HASHES_MAX}"))
-        } else if self.hashes.is_empty() {
-            return None;
-        } else {
-            SourceFlaw::new(FlawKind::ContentLost, format!("{} of them", self.hashes.len()))
+        let flaw = match (self.is_too_many, self.hashes.len(), self.unread) {
+            (true, ..) => SourceFlaw::new(FlawKind::ContentTooMany, format!("more than {HASHES_MAX}")),
+            (false, 0, 0) => return None,
+            (false, left, 0) => SourceFlaw::new(FlawKind::ContentLost, format!("{left} of them")),
+            (false, left, unread) => {
+                let what = format!("{left} of them, and {unread} under keys that end in no hash");
+                SourceFlaw::new(FlawKind::ContentLost, what)
+            }
         };
         Some(SourceRow::Remark { place: format!("process {process}"), flaw })
     }
@@ -192,7 +210,8 @@ mod tests {
         assert!(stored.contains(&scheduler::pushed_content(&Item::split(&pushed).unwrap()).unwrap()));
         stored.extend([[7; 48], [9; 48]]);
         stored.sort_unstable();
-        let mut seen = StoredHashes::new(sample.process, stored).ok().unwrap();
+        let found = |hashes, unread| FoundHashes { hashes, unread };
+        let mut seen = StoredHashes::new(sample.process, found(stored, 0)).ok().unwrap();
         for append in &appends {
             seen.look(&blob(append), &NoLog).unwrap();
         }
@@ -209,10 +228,14 @@ mod tests {
         });
         assert_eq!(given, [None, None, Some([7; 48]), Some([9; 48])]);
         assert_eq!(told(&left), None);
-        let left_of =
-            |hashes| StoredHashes::new(sample.process, hashes).err().expect("nothing is looked for");
-        assert_eq!(told(&left_of(Vec::new())), None);
+        let left_of = |hashes, unread| {
+            let found = found(hashes, unread);
+            StoredHashes::new(sample.process, found).err().expect("nothing is looked for")
+        };
+        assert_eq!(told(&left_of(Vec::new(), 0)), None);
+        let unread = "0 of them, and 3 under keys that end in no hash".to_owned();
+        assert_eq!(told(&left_of(Vec::new(), 3)), Some((FlawKind::ContentLost, unread)));
         let too_many = Some((FlawKind::ContentTooMany, "more than 2097152".to_owned()));
-        assert_eq!(told(&left_of(vec![[0; 48]; HASHES_MAX + 1])), too_many);
+        assert_eq!(told(&left_of(vec![[0; 48]; HASHES_MAX + 1], 0)), too_many);
     }
 }

@@ -290,7 +290,8 @@ fn a_process_that_was_spawned_behind_its_first_messages_comes_at_its_nonce() {
             }
             if let Some(to) = number(asked, "&to=") {
                 assert!(
-                    said("Timestamp") == to.to_string() && number(asked, "from=") == Some(to - 1),
+                    said("Timestamp").as_str().unwrap().parse() == Ok(to)
+                        && number(asked, "from=") == Some(to - 1),
                     "{asked}"
                 );
                 return page(entries[149..152].iter());
