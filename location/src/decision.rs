@@ -171,7 +171,7 @@ fn own(published: &[KeptPublication], wallet: Address) -> Vec<&KeptPublication> 
 /// needs no renewal. Where nothing was, it may have another's for all that is known.
 fn patience_ends(url: &Url, heard: &Heard, own: &[&KeptPublication], now: Timestamp) -> Option<Timestamp> {
     let since = heard.unheard_since?;
-    let ends = match counted(own, now).next_back() {
+    let ends = match latest(own, now) {
         Some(last) if last.publication.url == shown(url) => half_before(later(last.since(), TIME_TO_LIVE)),
         Some(_) => return None,
         None => later(since, PATIENCE),
@@ -225,8 +225,8 @@ pub(crate) fn order_waits(
     published: &[KeptPublication],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let last =
-        own(published, place.wallet).pop().filter(|last| last.is_taken() && is_believable(last, now))?;
+    let own = own(published, place.wallet);
+    let last = latest(&own, now).filter(|_| own.last().is_some_and(|last| last.is_taken()))?;
     let Publication { id, url, .. } = &last.publication;
     if url != shown(place.url) {
         return None;
@@ -243,10 +243,7 @@ fn is_believable(one: &KeptPublication, now: Timestamp) -> bool {
 
 /// What the next one has to keep its distance from. The last one stands in nobody's way if nobody took it; the one before
 /// does, so that not everything is published that somebody may want to have changed before it is taken.
-fn counted<'a>(
-    own: &'a [&'a KeptPublication],
-    now: Timestamp,
-) -> impl DoubleEndedIterator<Item = &'a KeptPublication> {
+fn counted<'a>(own: &'a [&'a KeptPublication], now: Timestamp) -> impl Iterator<Item = &'a KeptPublication> {
     let taken = match own {
         [before @ .., last] if !last.is_taken() => before,
         all => all,
@@ -254,10 +251,15 @@ fn counted<'a>(
     taken.iter().copied().filter(move |one| is_believable(one, now))
 }
 
+/// The newest of these by its time: what a clock that was behind published later hides nothing.
+fn latest<'a>(own: &'a [&'a KeptPublication], now: Timestamp) -> Option<&'a KeptPublication> {
+    counted(own, now).max_by_key(|one| one.since())
+}
+
 /// When as much time has passed as has to after what was published, if it has not: twice as much after each that came
 /// lately, whatever gateways make of them.
 fn gap_ends(own: &[&KeptPublication], now: Timestamp) -> Option<Timestamp> {
-    let last = counted(own, now).next_back()?;
+    let last = latest(own, now)?;
     let lately = counted(own, now).filter(|one| now < later(one.since(), LATELY)).count();
     let doubled = u32::try_from(lately.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
     let gap = GAP_MIN.saturating_mul(1 << doubled).min(GAP_MAX);

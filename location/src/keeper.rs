@@ -341,6 +341,8 @@ impl LocationKeeper {
         metrics::published();
         let (wallet, state) = (Some(self.parts.signer.address()), PublicationState::Sent(item));
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
+        // Handing it over may take its time.
+        self.tell_anew().await;
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
     }

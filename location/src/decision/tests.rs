@@ -248,6 +248,19 @@ fn what_a_wrong_clock_published_stands_in_nobodys_way() {
     assert_eq!(publishes(&[], &[early]), None);
 }
 
+/// It published after what was published by a clock that was right, which holds up the next one all the same.
+#[test]
+fn what_a_clock_that_was_behind_published_hides_nothing() {
+    let all = [published(1, 6), published(50, 7)];
+    assert_eq!(publishes(&[], &all), None);
+    let told = [LocationRecord { id: all[0].id, ..record(Some(5), 1, RIGHT, 6) }];
+    assert_eq!(order_waits_here(&told, &taken(&all)), Some(Timestamp::new(NOW + MS)));
+    // A gateway that was never heard may have that one, which needs no renewal.
+    let silent = Heard { unheard_since: Some(Timestamp::new(NOW)), ..Heard::default() };
+    let all = taken(&[published(3, 6), published(8 * DAY, 7)]);
+    assert!(matches!(decide_here(&silent, &all, None).step, Step::Hear { .. }));
+}
+
 #[test]
 fn of_two_right_ones_the_later_end_counts() {
     let told = [record(None, 0, RIGHT, 6), record(None, 0, RIGHT, 7)];

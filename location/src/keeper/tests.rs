@@ -11,13 +11,15 @@ mod taking;
 mod waiting;
 mod whose;
 
+use std::future::pending;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
 use gateway::{LocationBlock, LocationKind, LocationRecord, ToldLocations, UploadError};
 use log::{LocalLog, Memory, MemoryDisk};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::publications::LogPublications;
@@ -40,6 +42,9 @@ struct World {
     taken: Mutex<Vec<Bytes>>,
     /// How many uploads fail before the next is taken.
     failing: AtomicUsize,
+    /// Whether whoever takes records never answers.
+    hangs: AtomicBool,
+    hung: Notify,
     now: AtomicU64,
 }
 
@@ -62,6 +67,10 @@ impl LocationGateways for World {
     }
 
     async fn upload(&self, record: Bytes) -> Result<(), UploadError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            self.hung.notify_one();
+            pending::<()>().await;
+        }
         if self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             let url = "http://upload.example".to_owned();
             let (sent, received) = (Id::from_bytes([1; 32]), "another".to_owned());
@@ -312,6 +321,22 @@ async fn what_is_not_taken_is_sent_again_and_published_once() {
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     assert!(matches!(handle.publish().await, Err(LocationError::Closing)));
+}
+
+/// Otherwise an operator publishes what is published already.
+#[tokio::test]
+async fn what_is_being_handed_over_is_told_meanwhile() {
+    let world = World::new();
+    world.tell(vec![Ok(vec![])]);
+    world.hangs.store(true, Ordering::SeqCst);
+    let (mut keeper, handle) = world.keeper(&log());
+    tokio::select! {
+        looked = keeper.look() => panic!("{looked:?}"),
+        () = world.hung.notified() => {}
+    }
+    let now = handle.now();
+    assert_eq!(now.last.map(|last| last.nonce), Some(0));
+    assert_eq!(now.trouble.as_deref(), Some("no gateway has one, and one is being sent"));
 }
 
 /// Nobody starts it anew: it looks by itself, and renews when half of the time is over.
