@@ -1,15 +1,16 @@
 //! HyperBEAM's readers end with a 5xx or a 201, so neither is answered to a call of its form: not by the call, nor by what is
-//! around it, nor by what it is passed on to.
+//! around it, nor by what it is passed on to. Of what stands before a scheduler nothing is passed on as if that had said it.
 
 use std::sync::Arc;
 
 use poem::error::ResponseError;
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use protocol::Code;
 
 use crate::counted::Relayed;
 use crate::error::HttpError;
+use crate::hyperbeam::essence;
 
 /// After how many seconds a client may come again that is not told so.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
@@ -19,15 +20,62 @@ pub(super) async fn below_500<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
-    let is_meant = is_call(request.uri().path());
-    let answer = endpoint.call(request).await?;
+    let path = request.uri().path();
+    if !is_call(path) {
+        return endpoint.call(request).await;
+    }
+    let wanted = Wanted::of(request.method(), path);
+    let mut answer = endpoint.call(request).await?;
     let status = answer.status();
-    Ok(match is_meant {
-        true if !is_taken(status) => lowered(answer),
-        true if is_page(&answer) && status.is_client_error() => instead_of(&answer, status),
-        true if is_page(&answer) => instead_of(&answer, StatusCode::FAILED_DEPENDENCY),
-        _ => answer,
-    })
+    if !is_taken(status) {
+        return Ok(lowered(answer));
+    }
+    if answer.data::<Relayed>().is_some() {
+        if status.is_client_error() && !is_of_type(&answer, JSON) {
+            return Ok(instead_of(&answer, status));
+        }
+        if status.is_success() && wanted.is_some_and(|wanted| !wanted.is_met(&answer)) {
+            return Ok(instead_of(&answer, StatusCode::FAILED_DEPENDENCY));
+        }
+    }
+    tell_when(&mut answer);
+    Ok(answer)
+}
+
+const JSON: &str = "application/json";
+
+/// What a scheduler answers to a call that it takes, as far as readers need it.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The slot in a header: whoever finds none goes on without.
+    Placed,
+    /// A number as text.
+    Text,
+    /// JSON.
+    Json,
+}
+
+impl Wanted {
+    /// Of other methods nothing is wanted.
+    fn of(method: &Method, path: &str) -> Option<Self> {
+        match *method {
+            Method::POST if path.ends_with("/schedule") => Some(Self::Placed),
+            Method::GET | Method::HEAD | Method::POST if path.ends_with("/slot/current") => Some(Self::Text),
+            Method::GET | Method::HEAD | Method::POST => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn is_met(self, answer: &Response) -> bool {
+        let is_number = |slot: &HeaderValue| slot.to_str().is_ok_and(|slot| slot.parse::<u64>().is_ok());
+        let is_empty = answer.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == "0");
+        let is_met = match self {
+            Self::Placed => answer.headers().get("slot").is_some_and(is_number),
+            Self::Text => is_of_type(answer, "text/plain"),
+            Self::Json => is_of_type(answer, JSON),
+        };
+        answer.status() == StatusCode::OK && is_met && !is_empty
+    }
 }
 
 /// Whether a plain path is one of this form, be it of a device that is not here: nothing else looks like that.
@@ -64,7 +112,9 @@ fn tell_when(answer: &mut Response) {
 /// What is told in the place of an answer that is not passed on.
 fn instead_of(answer: &Response, status: StatusCode) -> Response {
     let found = answer.status();
-    let text = format!("what stands before the scheduler of this process answered with the status {found}");
+    let unlike = if found == StatusCode::OK { ", and not what a scheduler answers" } else { "" };
+    let text =
+        format!("what stands before the scheduler of this process answered with the status {found}{unlike}");
     let mut told = HttpError::new(Code::GatewayError, text).as_response();
     told.set_status(status);
     if let Some(when) = answer.headers().get(header::RETRY_AFTER) {
@@ -74,17 +124,13 @@ fn instead_of(answer: &Response, status: StatusCode) -> Response {
     told
 }
 
-/// Whether it is a page for people, which a proxy before a scheduler has made.
-fn is_page(answer: &Response) -> bool {
-    let is_html = |kind: &str| kind.starts_with("text/html") || kind.starts_with("application/xhtml");
-    let is_redirection = answer.status().is_redirection();
-    answer.data::<Relayed>().is_some() && !is_redirection && answer.content_type().is_some_and(is_html)
+fn is_of_type(answer: &Response, kind: &str) -> bool {
+    answer.content_type().is_some_and(|found| essence(found) == kind)
 }
 
 /// Whether it is no refusal of a scheduler, but what a proxy before one made for people, or no refusal at all.
 fn is_foreign(answer: &Response) -> bool {
-    let is_json = answer.content_type().is_some_and(|kind| kind.starts_with("application/json"));
-    answer.data::<Relayed>().is_some() && !(is_json && answer.status().is_server_error())
+    answer.data::<Relayed>().is_some() && !(is_of_type(answer, JSON) && answer.status().is_server_error())
 }
 
 #[cfg(test)]
@@ -127,6 +173,62 @@ mod tests {
             assert_eq!(answer.status(), StatusCode::FAILED_DEPENDENCY);
             let text = answer.into_body().into_string().await.unwrap();
             assert_eq!(text.contains("answered with the status 201"), is_relayed, "{text}");
+        }
+    }
+
+    /// A proxy, or whatever else has its address: clients would go on with what is no slot.
+    #[tokio::test]
+    async fn what_stands_before_a_scheduler_does_not_speak_for_it() {
+        let told = async |method: Method, path: &str, status: u16, kind: &str, slot: &str| {
+            let headers = [("content-type", kind.to_owned()), ("slot", slot.to_owned())];
+            let endpoint = make(move |_| {
+                let mut answer = Response::builder().status(StatusCode::from_u16(status).unwrap());
+                for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+                    answer = answer.header(*name, value);
+                }
+                let answer = answer.extension(Relayed).body("7");
+                async move { Ok::<_, poem::Error>(answer) }
+            });
+            let request = Request::builder().method(method).uri_str(path).finish();
+            let answer = endpoint.around(below_500).call(request).await.unwrap();
+            let told = answer.status().as_u16();
+            // A refusal is JSON, always.
+            assert!(told == 200 || told == 307 || is_of_type(&answer, JSON), "{path} {status} {kind}");
+            assert_eq!(told == 429, answer.headers().contains_key(header::RETRY_AFTER));
+            told
+        };
+        const TEXT: &str = "text/plain; charset=utf-8";
+        const AS_JSON: &str = "application/json; charset=utf-8";
+        for (get, post) in [("/P/slot/current", "/P/schedule"), ("/P/schedule", "/P/~scheduler@1.0/schedule")]
+        {
+            for kind in [TEXT, "text/xml", "", AS_JSON] {
+                for status in [404, 413, 418, 429] {
+                    assert_eq!(told(Method::GET, get, status, kind, "").await, status, "{kind}");
+                    assert_eq!(told(Method::POST, post, status, kind, "").await, status, "{kind}");
+                }
+                for status in [200, 204, 207] {
+                    assert_eq!(told(Method::POST, post, status, kind, "").await, 424, "{kind}");
+                    assert_eq!(told(Method::POST, post, status, kind, "x").await, 424, "{kind}");
+                }
+            }
+            assert_eq!(told(Method::POST, post, 200, AS_JSON, "7").await, 200);
+            assert_eq!(told(Method::POST, post, 204, AS_JSON, "7").await, 424);
+            assert_eq!(told(Method::POST, post, 307, "", "").await, 307);
+        }
+        for (path, right, wrong) in [
+            ("/P/slot/current", TEXT, AS_JSON),
+            ("/P/slot", AS_JSON, TEXT),
+            ("/~scheduler@1.0/schedule", AS_JSON, TEXT),
+        ] {
+            for (status, kind, expected) in
+                [(200, right, 200), (200, wrong, 424), (200, "", 424), (204, right, 424), (207, right, 424)]
+            {
+                assert_eq!(
+                    told(Method::GET, path, status, kind, "").await,
+                    expected,
+                    "{path} {status} {kind}"
+                );
+            }
         }
     }
 
