@@ -64,6 +64,16 @@ fn what_is_no_engine_is_refused_before_anything_is_asked() {
     }
 }
 
+/// How many copies an engine keeps is among what is asked; nobody has to have accepted that.
+#[test]
+fn an_engine_with_a_single_copy_is_asked_as_any_other() {
+    let (data, kept) = (folder(), folder());
+    let gate = format!("file://{}", kept.path().display());
+    let launch = Launch::command(data.path(), &["gate", "status", "--gate", &gate]);
+    assert!(said(&launch.run(), 0).contains("nothing yet"));
+    assert!(fs::read_dir(kept.path()).unwrap().next().is_none(), "something was made there");
+}
+
 /// What a command wrote that ended with this code.
 fn said(finished: &Finished, code: i32) -> String {
     assert_eq!(finished.code, Some(code), "{}{}", finished.stdout, finished.stderr);

@@ -149,6 +149,16 @@ fn a_router_has_settings_of_its_own() {
 }
 
 #[test]
+fn what_is_for_a_gate_that_is_wrong_is_no_fault_of_its_own() {
+    let (_folder, variables) = with_wallet(&[("GATE", "ftp://host"), ("GATE_SINGLE_COPY", "accept")]);
+    let found = effective("su", &variables);
+    assert!(matches!(found.problems(), [one] if one.starts_with("GATE:")), "{:?}", found.problems());
+    let (_folder, variables) = with_wallet(&[("GATE_SINGLE_COPY", "accept")]);
+    let found = effective("su", &variables);
+    assert!(matches!(found.problems(), [one] if one.contains("GATE_SINGLE_COPY")), "{:?}", found.problems());
+}
+
+#[test]
 fn a_flag_goes_before_a_variable() {
     let (_folder, variables) = with_wallet(&[("MAX_READ_MEMORY", "0"), ("DATABASE_URL", "mysql://host")]);
     let line = "su 9000 --max-read-memory 1000 --database-url=postgres://user:guess-me@host/name";

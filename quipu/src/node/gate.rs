@@ -85,7 +85,7 @@ impl GateCommandArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.command {
             GateCommand::Status { engine, json } => {
-                let gate = engine.required().map_err(SettingError::from)?;
+                let gate = engine.to_read().map_err(SettingError::from)?;
                 let contents = runtime()?.block_on(look(&gate)).map_err(GateCommandError::from)?;
                 let kind = gate.kind();
                 if json {
@@ -100,7 +100,7 @@ impl GateCommandArgs {
                 Ok(out.write_all(text.as_bytes())?)
             }
             GateCommand::Verify { engine, work_dir } => {
-                let gate = engine.required().map_err(SettingError::from)?;
+                let gate = engine.to_read().map_err(SettingError::from)?;
                 verify(&gate, work_dir, out)
             }
         }

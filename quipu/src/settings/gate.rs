@@ -117,7 +117,7 @@ pub enum GateSettingError {
     TwoAddresses,
     /// What is set has no gate that it would be for.
     #[error(
-        "{0} is set without GATE, so nothing would heed it: set GATE=postgres, or GATE to the address of a stream or a store"
+        "GATE is not set, so that nothing would heed {0}: set GATE=postgres, or GATE to the address of a stream or a store"
     )]
     WithoutGate(&'static str),
     /// Two things would say who leads.
@@ -139,7 +139,7 @@ impl GateArgs {
     /// # Errors
     /// When it is not known where it is, or a setting would not be heeded.
     pub fn options(&self) -> Result<Option<GateOptions>, GateSettingError> {
-        let gate = self.engine.gate()?;
+        let gate = self.engine.gate(self.engine.gate_single_copy == Some(SingleCopy::Accept))?;
         if gate.is_none() && self.gate_take_over.is_some() {
             return Err(GateSettingError::WithoutGate("GATE_TAKE_OVER"));
         }
@@ -148,16 +148,15 @@ impl GateArgs {
 }
 
 impl GateEngineArgs {
-    /// The gate, which there has to be. Nothing is connected yet.
+    /// The gate, which there has to be, to be read alone: how many copies it keeps is what one looks for. Nothing is connected yet.
     ///
     /// # Errors
     /// When there is none, it is not known where it is, or a setting would not be heeded.
-    pub fn required(&self) -> Result<Arc<dyn Gate>, GateSettingError> {
-        self.gate()?.ok_or(GateSettingError::None)
+    pub fn to_read(&self) -> Result<Arc<dyn Gate>, GateSettingError> {
+        self.gate(true)?.ok_or(GateSettingError::None)
     }
 
-    fn gate(&self) -> Result<Option<Arc<dyn Gate>>, GateSettingError> {
-        let single_copy_accepted = self.gate_single_copy == Some(SingleCopy::Accept);
+    fn gate(&self, single_copy_accepted: bool) -> Result<Option<Arc<dyn Gate>>, GateSettingError> {
         match self.gate.as_deref().map(GateEngine::from_str).transpose()? {
             Some(GateEngine::Postgres) => {
                 let url = self.gate_url.as_ref().ok_or(GateSettingError::NoUrl)?;
