@@ -67,7 +67,7 @@ pub use nullable::Nullable;
 pub use operators::OperatorToken;
 pub use pages::{PageFile, Pages};
 pub use parameter::{Parameter, expected};
-pub use params::{Flag, Given, GivenHeader, Needed, Path, Repeated};
+pub use params::{Flag, Given, GivenHeader, HeaderList, Needed, Path, Repeated};
 pub use server::serve;
 pub use site::{About, Visitors, endpoint, endpoint_with, openapi};
 pub use stopping::Stopping;

@@ -31,6 +31,10 @@ pub struct Given<T>(pub Option<T>);
 #[derive(Debug)]
 pub struct GivenHeader<T>(pub Option<T>);
 
+/// A header that may be left out and is a list: several are one, in their order.
+#[derive(Debug)]
+pub struct HeaderList(pub Option<String>);
+
 /// A query parameter that may be given several times, up to `MAX`.
 #[derive(Debug)]
 pub struct Repeated<T, const MAX: usize>(pub Vec<T>);
@@ -150,6 +154,7 @@ extractor!([T: Parameter] Path<T>, in Path by of_path, true, T::schema());
 extractor!([T: Parameter] Needed<T>, in Query by of_query, true, T::schema());
 extractor!([T: Parameter] Given<T>, in Query by of_query, false, T::schema());
 extractor!([T: Parameter] GivenHeader<T>, in Header by of_header, false, T::schema());
+extractor!([] HeaderList, in Header by of_list, false, String::schema());
 extractor!([] Flag, in Query by of_query, false, MetaSchema::new("string"));
 extractor!([T: Parameter, const MAX: usize] Repeated<T, MAX>, in Query by of_query, false, list::<T>(MAX));
 
@@ -183,6 +188,17 @@ fn of_header<T: Parameter>(request: &Request, name: &'static str) -> Result<Give
     })
 }
 
+fn of_list(request: &Request, name: &'static str) -> Result<HeaderList, WrongParameter> {
+    let values = request.headers().get_all(name).iter();
+    let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let read = Given::read([&*values.join(",")].into_iter());
+    read.map(|Given(value)| HeaderList(value)).map_err(|reason| WrongParameter {
+        name,
+        in_path: false,
+        reason,
+    })
+}
+
 fn list<T: Parameter>(max: usize) -> MetaSchema {
     let one = T::schema();
     MetaSchema {
@@ -196,6 +212,8 @@ fn list<T: Parameter>(max: usize) -> MetaSchema {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use poem::http::HeaderValue;
 
     use super::*;
 
@@ -238,6 +256,21 @@ mod tests {
             assert_eq!(read::<Given<i64>>(query).unwrap().0, Some(7), "{query}");
         }
         assert_eq!(read::<Given<String>>("name=a%20b%2Bc+d").unwrap().0.unwrap(), "a b+c d");
+    }
+
+    #[test]
+    fn several_headers_of_a_list_are_one() {
+        let read = |lines: &[&'static str]| {
+            let mut request = Request::default();
+            for line in lines {
+                request.headers_mut().append("accept", HeaderValue::from_static(line));
+            }
+            of_list(&request, "accept").unwrap().0
+        };
+        for absent in [&[][..], &[""], &["undefined"]] {
+            assert_eq!(read(absent), None);
+        }
+        assert_eq!(read(&["text/html", "a/b;q=0, c/d"]).as_deref(), Some("text/html,a/b;q=0, c/d"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use poem_openapi::{OpenApi, Tags};
 use web::hyperbeam::{NamedId, NamedProcess, SentAs};
-use web::{Given, GivenHeader, Path, RawBody, RawItem};
+use web::{Given, GivenHeader, HeaderList, Path, RawBody, RawItem};
 
 use crate::node::ApiNode;
 use crate::refusals::{HyperbeamReadRefusal, HyperbeamWriteRefusal};
@@ -141,10 +141,10 @@ impl HyperbeamApi {
         to_header: GivenHeader<SaidSlot>,
         /// The form of the answer, where the query does not say it.
         #[oai(name = "accept")]
-        accept_header: GivenHeader<String>,
+        accept_header: HeaderList,
         /// The form of the answer; it counts more than the header `accept`.
         #[oai(name = "require-codec")]
-        require_codec: GivenHeader<String>,
+        require_codec: HeaderList,
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let process = process.0.with(target.0, process_id.0)?;
         let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
@@ -186,10 +186,10 @@ impl HyperbeamApi {
         to_header: GivenHeader<SaidSlot>,
         /// The form of the answer, where the query does not say it.
         #[oai(name = "accept")]
-        accept_header: GivenHeader<String>,
+        accept_header: HeaderList,
         /// The form of the answer; it counts more than the header `accept`.
         #[oai(name = "require-codec")]
-        require_codec: GivenHeader<String>,
+        require_codec: HeaderList,
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let process = process.0.with(target.0, process_id.0)?.needed()?;
         let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
