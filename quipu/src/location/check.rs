@@ -7,14 +7,13 @@ use ans104::{Address, Id};
 use clap::Args;
 use gateway::{Http, HttpOptions, LocationKind, Locations, ToldLocations, Url, parse_url};
 use location::{HYPERBEAM, HyperbeamRecords, LocationReading, readings};
-use serde_json::json;
+use tokio::join;
 
 use super::LocationCommandError;
+use super::findings::{Findings, LocationFinding};
 use super::probes::Probes;
-use super::shown::LINE_CHARS;
 use crate::client::runtime;
 use crate::failure::Failure;
-use crate::output::excerpt;
 use crate::settings::{ServiceArgs, SettingError};
 
 /// For how long each gateway is waited for.
@@ -39,28 +38,6 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-/// What was found, and whether it is well.
-pub(super) struct LocationFinding {
-    pub(super) what: String,
-    pub(super) found: Result<String, String>,
-}
-
-impl LocationFinding {
-    fn line(&self, json: bool) -> String {
-        let (is_well, text) = match &self.found {
-            Ok(text) => (true, text),
-            Err(text) => (false, text),
-        };
-        let what = &self.what;
-        if json {
-            return json!({ "what": what, "ok": is_well, "found": text }).to_string();
-        }
-        // Whoever answers may have written anything.
-        let text = excerpt(text, LINE_CHARS);
-        format!("{}  {what}: {text}", if is_well { "ok   " } else { "wrong" })
-    }
-}
-
 impl CheckArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let url = parse_url("URL", &self.url).map_err(SettingError::from)?;
@@ -72,41 +49,38 @@ impl CheckArgs {
         };
         let http = Http::new(options).map_err(|error| LocationCommandError::Setup(error.to_string()))?;
         let locations = Locations::new(http, &endpoints);
-        let findings = runtime()?.block_on(self.findings(&url, &locations))?;
-        let wrong = findings.iter().filter(|finding| finding.found.is_err()).count();
-        for finding in &findings {
-            writeln!(out, "{}", finding.line(self.json))?;
-        }
-        match wrong {
-            0 => Ok(()),
-            wrong => Err(LocationCommandError::Wrong(wrong, findings.len()).into()),
-        }
+        let mut findings = Findings::new(out, self.json);
+        runtime()?.block_on(self.look(&url, &locations, &mut findings))?;
+        findings.end()
     }
 
-    async fn findings(
+    async fn look(
         &self,
         url: &Url,
         locations: &Locations,
-    ) -> Result<Vec<LocationFinding>, LocationCommandError> {
-        let mut probes = Probes::new(url).map_err(LocationCommandError::Setup)?;
+        findings: &mut Findings<'_>,
+    ) -> Result<(), LocationCommandError> {
+        let mut probes = Probes::new(url, findings).map_err(LocationCommandError::Setup)?;
         probes.form();
         let told = probes.root(self.wallet).await;
         probes.calls(self.process).await;
-        let mut findings = probes.findings;
         let Some(wallet) = self.wallet.or(told) else {
             let reason = "the URL tells no address of a wallet; name it with --wallet to look up its records";
-            findings.push(LocationFinding { what: "records".to_owned(), found: Err(reason.to_owned()) });
-            return Ok(findings);
+            findings.tell(&LocationFinding { what: "records".to_owned(), found: Err(reason.to_owned()) });
+            return Ok(());
         };
         let told = async |kind| locations.told(wallet, kind, TOLD_MAX).await;
-        let records = told(LocationKind::SchedulerLocation).await;
-        let lowercase = told(LocationKind::Lowercase).await;
-        let title_case = told(LocationKind::TitleCase).await;
+        let (records, lowercase, title_case) = join!(
+            told(LocationKind::SchedulerLocation),
+            told(LocationKind::Lowercase),
+            told(LocationKind::TitleCase)
+        );
         for (place, told) in records.into_iter().zip(lowercase).zip(title_case).enumerate() {
             let ((records, lowercase), title_case) = told;
-            findings.extend(of_gateway(place, records, lowercase, title_case, url));
+            let found = of_gateway(place, records, lowercase, title_case, url);
+            found.iter().for_each(|finding| findings.tell(finding));
         }
-        Ok(findings)
+        Ok(())
     }
 }
 
@@ -150,7 +124,53 @@ fn of_gateway(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+
+    use clap::Parser;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        args: CheckArgs,
+    }
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whoever is asked there hangs.
+    #[tokio::test]
+    async fn what_is_found_is_told_before_the_next_is_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let Parsed { args } = Parsed::try_parse_from(["check", &url, "--graphql-url", &url]).unwrap();
+        let locations =
+            Locations::new(Http::new(HttpOptions::default()).unwrap(), &args.services.endpoints().unwrap());
+        let url = Url::parse(&url).unwrap();
+        let (mut out, written) = (Shared::default(), Shared::default());
+        out.0 = written.0.clone();
+        let mut findings = Findings::new(&mut out, false);
+        tokio::select! {
+            looked = args.look(&url, &locations, &mut findings) => panic!("{looked:?}"),
+            asked = listener.accept() => drop(asked.unwrap()),
+        }
+        let told = String::from_utf8(written.0.borrow().clone()).unwrap();
+        assert!(told.starts_with("ok     URL: "), "{told:?}");
+    }
 
     /// That a gateway says that it has no such service is an answer; that it says nothing is none.
     #[test]

@@ -2,6 +2,7 @@
 //! who read it.
 
 mod check;
+mod findings;
 mod probes;
 mod shown;
 

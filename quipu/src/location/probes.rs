@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
-use super::check::LocationFinding;
+use super::findings::{Findings, LocationFinding};
 
 /// Clients wait no longer, either.
 const ANSWERED: Duration = Duration::from_secs(20);
@@ -18,13 +18,13 @@ const BODY_MAX: usize = 16 << 20;
 /// The id of no process.
 const NOBODY: [u8; 32] = [0xa5; 32];
 
-/// What is asked of a URL, and what was found so far.
-pub(super) struct Probes<'a> {
+/// What is asked of a URL, and where it is told what was found.
+pub(super) struct Probes<'a, 'o> {
     url: &'a Url,
     http: reqwest::Client,
     /// Those who post follow no redirect, or lose what they send on the way.
     posting: reqwest::Client,
-    pub(super) findings: Vec<LocationFinding>,
+    findings: &'a mut Findings<'o>,
 }
 
 /// An answer.
@@ -36,6 +36,13 @@ struct Probed {
 }
 
 impl Probed {
+    /// Whether a scheduler says that something is not there: not everybody who has nothing does so as JSON with these.
+    fn is_missing(&self) -> bool {
+        let has =
+            |name: &str| self.json.as_ref().and_then(|json| json.get(name)).is_some_and(Value::is_string);
+        self.status == 404 && has("error") && has("code")
+    }
+
     /// Where it leads, as no client of this follows.
     fn leads(&self) -> String {
         let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok());
@@ -43,16 +50,16 @@ impl Probed {
     }
 }
 
-impl<'a> Probes<'a> {
-    pub(super) fn new(url: &'a Url) -> Result<Self, String> {
+impl<'a, 'o> Probes<'a, 'o> {
+    pub(super) fn new(url: &'a Url, findings: &'a mut Findings<'o>) -> Result<Self, String> {
         let client = |redirects| reqwest::Client::builder().timeout(ANSWERED).redirect(redirects).build();
         let http = client(Policy::default()).map_err(|error| error.to_string())?;
         let posting = client(Policy::none()).map_err(|error| error.to_string())?;
-        Ok(Self { url, http, posting, findings: Vec::new() })
+        Ok(Self { url, http, posting, findings })
     }
 
     fn found(&mut self, what: &str, found: Result<String, String>) {
-        self.findings.push(LocationFinding { what: what.to_owned(), found });
+        self.findings.tell(&LocationFinding { what: what.to_owned(), found });
     }
 
     /// The URL itself.
@@ -108,15 +115,15 @@ impl<'a> Probes<'a> {
         self.expect(
             "HyperBEAM's form, a process that is not there",
             &aos2(nobody),
-            "404 as JSON",
-            |probed| probed.status == 404 && probed.json.is_some(),
+            "404 as JSON with an error and its code",
+            Probed::is_missing,
         )
         .await;
         self.expect(
             "the calls of message and compute units, a process that is not there",
             &format!("processes/{nobody}"),
-            "404 as JSON",
-            |probed| probed.status == 404 && probed.json.is_some(),
+            "404 as JSON with an error and its code",
+            Probed::is_missing,
         )
         .await;
         self.writes().await;
@@ -202,4 +209,22 @@ impl<'a> Probes<'a> {
 /// Whether a status refuses what was posted, and not that something is posted at all.
 fn is_refusal(status: u16) -> bool {
     matches!(status, 400 | 415 | 422)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_nothing_is_no_scheduler() {
+        let is_missing = |status, json| Probed { status, headers: HeaderMap::new(), json }.is_missing();
+        let told = || Some(json!({ "error": "there is no such process", "code": "not_found" }));
+        assert!(is_missing(404, told()));
+        assert!(!is_missing(200, told()));
+        for other in [None, Some(json!({})), Some(json!([])), Some(json!({ "error": "x" }))] {
+            assert!(!is_missing(404, other));
+        }
+    }
 }
