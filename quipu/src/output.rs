@@ -124,12 +124,23 @@ pub fn time(ms: u64) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
 }
 
-/// The first characters of a text in one line: control characters escaped, `…` where it was cut.
+/// Whether a character is not seen, or turns the order of those around it: by what Unicode says of each, but for what says how
+/// the character before is drawn.
+fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0d}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..)
+}
+
+/// The first characters of a text in one line: those that control or are not seen escaped, `…` where it was cut.
 pub fn excerpt(text: &str, max_chars: usize) -> String {
     let mut shown = String::new();
     let mut chars = text.chars();
     for character in chars.by_ref().take(max_chars) {
-        if character.is_control() {
+        if character.is_control() || is_hidden(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -231,6 +242,8 @@ mod tests {
             ("abcd", 3, "abc…"),
             ("a\nb\u{1b}[0m", 10, "a\\nb\\u{1b}[0m"),
             ("äöü€", 3, "äöü…"),
+            ("a\u{202e}b\u{200b}\u{2066}\u{e0041}", 10, "a\\u{202e}b\\u{200b}\\u{2066}\\u{e0041}"),
+            ("שלום 中文 ❤\u{fe0f} é", 20, "שלום 中文 ❤\u{fe0f} é"),
         ] {
             assert_eq!(excerpt(text, max), expected);
         }

@@ -171,7 +171,7 @@ fn line(pair: &Pair) -> String {
     let nonce = says.nonce().map_or_else(|| "-".to_owned(), |nonce| nonce.to_string());
     let at = says.timestamp().map_or_else(|| "-".to_owned(), |at| time(at.get()));
     let Some(message) = &pair.message else {
-        let id = says.message_text().unwrap_or("-");
+        let id = excerpt(says.message_text().unwrap_or("-"), EXCERPT_CHARS);
         return format!("{nonce:>6}  {at:24}  {id:43}  {:43}  on chain", "-");
     };
     let action = message.tag("Action").or_else(|| message.tag(tags::TYPE)).unwrap_or("-");
