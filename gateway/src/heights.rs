@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::Gateway;
+use crate::{Gateway, GatewayError};
 
 mod file;
 mod follower;
@@ -106,6 +106,12 @@ impl HeightFeed {
     #[must_use]
     pub fn doubt(&self) -> Option<HeightDoubt> {
         self.inner.known.doubt()
+    }
+
+    /// Why the gateway did not answer the last time, if it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<GatewayError> {
+        self.inner.known.failure()
     }
 }
 

@@ -4,7 +4,7 @@ mod guarded;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use gateway::{HeightDoubt, HeightFeed, KnownHeight};
+use gateway::{GatewayError, HeightDoubt, HeightFeed, KnownHeight};
 use protocol::Timestamp;
 
 pub use guarded::{ClockError, ClockJump, GuardedClock};
@@ -48,6 +48,11 @@ pub trait Heights: Send + Sync {
     fn doubt(&self) -> Option<HeightDoubt> {
         None
     }
+
+    /// Why the gateway did not answer the last time, if it did not.
+    fn failure(&self) -> Option<GatewayError> {
+        None
+    }
 }
 
 impl Heights for HeightFeed {
@@ -57,5 +62,9 @@ impl Heights for HeightFeed {
 
     fn doubt(&self) -> Option<HeightDoubt> {
         HeightFeed::doubt(self)
+    }
+
+    fn failure(&self) -> Option<GatewayError> {
+        HeightFeed::failure(self)
     }
 }

@@ -82,7 +82,9 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     }
     let heights = &node.parts.heights;
     let doubt = heights.doubt().map(|doubt| doubt.to_string());
-    found.push(("gateway", rules::gateway(heights.current().map(|known| known.age), doubt.as_deref())));
+    let failure = heights.failure().map(|failure| failure.to_string());
+    let age = heights.current().map(|known| known.age);
+    found.push(("gateway", rules::gateway(age, doubt.as_deref(), failure.as_deref())));
     found.push(("clock", rules::clock(node.parts.clock.reliable_now())));
     let crowded = node.parts.options.crowding.lately();
     found.push(("connections", rules::connections(crowded.as_ref())));

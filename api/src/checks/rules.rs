@@ -131,12 +131,15 @@ fn room(free: u64, size: u64) -> Found {
     (level, format!("{shown} free, {percent} %"))
 }
 
-pub(super) fn gateway(age: Option<Duration>, doubt: Option<&str>) -> Found {
-    let (level, reason) = height(age);
-    match doubt {
-        None => (level, reason),
-        Some(doubt) => (level.max(CheckLevel::Warn), format!("{reason}; {doubt}")),
+/// Whom it does not hear, and why, says whoever asks, once that matters.
+pub(super) fn gateway(age: Option<Duration>, doubt: Option<&str>, failure: Option<&str>) -> Found {
+    let (level, mut reason) = height(age);
+    let level = if doubt.is_some() { level.max(CheckLevel::Warn) } else { level };
+    let failure = failure.filter(|_| level != CheckLevel::Ok);
+    for more in doubt.into_iter().chain(failure) {
+        reason = format!("{reason}; {more}");
     }
+    (level, reason)
 }
 
 fn height(age: Option<Duration>) -> Found {
@@ -295,7 +298,7 @@ mod tests {
             (Some(3601), CheckLevel::Fail),
             (None, CheckLevel::Fail),
         ] {
-            assert_eq!(gateway(seconds.map(Duration::from_secs), None).0, level, "{seconds:?}");
+            assert_eq!(gateway(seconds.map(Duration::from_secs), None, None).0, level, "{seconds:?}");
         }
     }
 
@@ -318,9 +321,12 @@ mod tests {
     fn a_height_that_is_doubted_is_worth_a_warning() {
         let doubt = "the gateway tells another";
         for (seconds, level) in [(Some(1), CheckLevel::Warn), (None, CheckLevel::Fail)] {
-            let (found, reason) = gateway(seconds.map(Duration::from_secs), Some(doubt));
+            let (found, reason) = gateway(seconds.map(Duration::from_secs), Some(doubt), None);
             assert_eq!(found, level);
             assert!(reason.ends_with(doubt), "{reason}");
+            // Whoever is to act is told whom it does not hear.
+            let (_, reason) = gateway(seconds.map(Duration::from_secs), None, Some("no"));
+            assert_eq!(reason.ends_with("; no"), level == CheckLevel::Fail, "{reason}");
         }
     }
 

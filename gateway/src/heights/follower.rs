@@ -56,8 +56,14 @@ impl HeightFollower {
         loop {
             ticks.tick().await;
             match self.gateway.network_height().await {
-                Ok(height) => self.hear(height).await,
-                Err(error) => self.miss(&error),
+                Ok(height) => {
+                    self.known.set_failure(None);
+                    self.hear(height).await;
+                }
+                Err(error) => {
+                    self.miss(&error);
+                    self.known.set_failure(Some(error));
+                }
             }
             self.keep().await;
         }

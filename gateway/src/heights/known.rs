@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{HeightDoubt, KnownHeight, stopwatch::Stopwatch};
+use crate::GatewayError;
 
 /// The newest height, read without waiting.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Known {
     /// When the gateway last told it, in milliseconds after `started`; negative for before.
     told_ms: AtomicI64,
     doubt: Mutex<Option<HeightDoubt>>,
+    /// Why nothing was told the last time.
+    failure: Mutex<Option<GatewayError>>,
     pub(super) raised: Notify,
 }
 
@@ -32,6 +35,7 @@ impl Known {
             next: AtomicU64::new(known.map_or(0, |known| known.height.saturating_add(1))),
             told_ms: AtomicI64::new(0i64.saturating_sub(millis(age))),
             doubt: Mutex::default(),
+            failure: Mutex::default(),
             raised: Notify::new(),
         }
     }
@@ -65,6 +69,14 @@ impl Known {
     pub(super) fn set_doubt(&self, doubt: Option<HeightDoubt>) -> bool {
         let mut held = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *held, doubt).is_none()
+    }
+
+    pub(super) fn failure(&self) -> Option<GatewayError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_failure(&self, failure: Option<GatewayError>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     fn now_ms(&self) -> i64 {

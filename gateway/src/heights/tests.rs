@@ -113,6 +113,8 @@ async fn it_follows_and_never_goes_backwards() {
         let known = feed.current().unwrap();
         assert_eq!(known.height, expected);
         assert_eq!(known.age, INTERVAL / 2 + INTERVAL * age, "at height {expected}");
+        let failure = feed.failure().map(|failure| failure.to_string());
+        assert_eq!(failure.is_some_and(|failure| failure.contains("http://h/info")), age == 1, "{age}");
         pass(1).await;
     }
 }
