@@ -119,6 +119,8 @@ async fn a_message_is_found_and_verified_and_a_replay_begun_with_keys_alone() {
     tab.until("document.querySelectorAll('#verified tbody tr').length === 8");
     press(&tab, "?");
     tab.until("!document.querySelector('#keys').hidden");
+    press(&tab, "Escape");
+    tab.until("document.querySelector('#keys').hidden");
 
     let tab = browser.open_once(&format!("{}/ui/", node.admin_url()), DESK);
     shown(&tab, "health");

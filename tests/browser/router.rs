@@ -43,6 +43,9 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
             tab.until(&format!("document.querySelector('#logs').innerText.includes('{shown}')"));
         }
         tab.until("document.querySelectorAll('#logs tbody tr').length === 1");
+        // Whoever is only read is well, and has no trouble.
+        let troubles = "[...document.querySelectorAll('#schedulers td[data-of=Trouble]')].every((one) => one.innerText === 'none')";
+        tab.until(troubles);
         check_page(&tab, &router.admin_url());
         let tab = open(&browser, &router, "health", width);
         tab.until("document.querySelector('#router').innerText.includes('are placed')");

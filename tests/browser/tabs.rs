@@ -148,3 +148,45 @@ async fn an_entry_is_shown_before_its_item_has_come_and_what_is_left_is_given_up
     assert_eq!(tab.eval("window.most"), 1);
     node.stop();
 }
+
+#[tokio::test]
+async fn a_list_whose_history_is_rewritten_meanwhile_says_so() {
+    let (first, second, gateway) = (folder(), folder(), Gateway::start());
+    let port = free_port();
+    let launch =
+        |folder: &tempfile::TempDir| Launch::su(folder.path()).gateway(gateway.url()).port(port).start();
+    let node = launch(&first);
+    let (user, browser, url) = (User::new(1), Browser::start(), node.url());
+    let process = process(&node.client(), &user).await;
+    node.client().schedule(&user.message(process.id, b"one")).await;
+    let at = format!("#/process/{}", process.id);
+    let tab = open(&browser, &url, &at, DESK);
+    let found = open(&browser, &url, &format!("#/find/{}", process.id), DESK);
+    for (tab, row) in [(&tab, "#schedule [data-row]"), (&found, "#found td.number a")] {
+        let link = tab.eval(&format!("document.querySelector('{row}').getAttribute('href')"));
+        let link = link.as_str().unwrap();
+        assert!(link.contains("assignment=") && link.contains("chain="), "{link}");
+    }
+    tab.call("Page.bringToFront", &serde_json::json!({}));
+    node.kill();
+    // Something else comes at the same nonce.
+    let node = launch(&second);
+    node.client().schedule(&process).await;
+    node.client().schedule(&user.message(process.id, b"another")).await;
+    tab.until("document.querySelector('#offer .alarm')?.innerText.startsWith('Nonce 1 is another one now')");
+    assert_eq!(tab.eval("document.querySelectorAll('#schedule table.stale').length"), 1);
+    let colour = tab.eval("getComputedStyle(document.querySelector('#offer .alarm')).color");
+    assert_eq!(colour, "rgb(164, 0, 0)", "it is red");
+    // Whoever opens the row that is shown is told so as well.
+    tab.eval("document.querySelector('#schedule [data-row]').click()");
+    tab.until("document.querySelector('#rewritten')?.innerText.startsWith('This is not what the link saw')");
+    check_page(&tab, &node.url());
+    // What was only told to be new is gone as well.
+    go(&tab, &at);
+    node.client().schedule(&user.message(process.id, b"two")).await;
+    tab.until("document.querySelector('#new')?.innerText === '1 new'");
+    node.kill();
+    let node = launch(&first);
+    tab.until("document.querySelector('#offer .alarm')?.innerText.startsWith('The newest nonce was 2 and is 1 now')");
+    node.stop();
+}

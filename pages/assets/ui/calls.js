@@ -17,7 +17,11 @@ const isText = (value) => typeof value === "string";
 const isFlag = (value) => typeof value === "boolean";
 // Histories of others have what times they have.
 const isTime = (value) => typeof value === "number";
-const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
+// As long as addresses have them.
+const isNumber = (value) => Number.isSafeInteger(value) && value >= 0 && value < 1e15;
+// No more of an action is told in rows.
+export const ACTION_LONGEST = 64;
+const isAction = (value) => isText(value) && [...value.slice(0, 2 * ACTION_LONGEST + 1)].length <= ACTION_LONGEST;
 const isBytes = (value) => isText(value) && isBase64url(value);
 // Where a process has moved to; not told by all.
 const isMove = (value) => value === undefined || value === null || isText(value);
@@ -28,7 +32,7 @@ const upTo = (most, shape) => (value) => Array.isArray(value) && value.length <=
 const ROW = {
   nonce: orNull(isNumber), sequence: orNull(isNumber), kind: isText, message: orNull(isId), assignment: orNull(isId),
   timestamp: orNull(isTime), block_height: orNull(isTime), hash_chain: orNull(isId), owner: orNull(isId),
-  action: orNull(isText), size: orNull(isNumber), imported: isFlag, upload: orNull(isText),
+  action: orNull(isAction), size: orNull(isNumber), imported: isFlag, upload: orNull(isText),
 };
 const PLACES = 100;
 
@@ -65,7 +69,10 @@ export function rows(process, before, limit, signal) {
   const from = before === null ? "" : `&before=${before}`;
   // It goes on before what was asked for, or it would never end.
   const isEarlier = (next) => isNumber(next) && (before === null || next < before);
-  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isEarlier), moved_to: isMove };
+  // The newest is first, and what has no nonce is the spawn, behind all others.
+  const falls = ({ nonce }, at, all) => (at === 0 ? before === null || (nonce ?? -1) < before : (nonce ?? -1) < (all[at - 1].nonce ?? -1));
+  const entries = (told) => upTo(limit, ROW)(told) && told.every(falls);
+  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries, next: orNull(isEarlier), moved_to: isMove };
   return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape, signal);
 }
 

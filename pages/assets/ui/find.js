@@ -4,8 +4,9 @@ import { clock, scheduler, whatIs } from "./calls.js";
 import { el } from "./el.js";
 import { NoAnswer } from "./feed.js";
 import { count, isId, UNKNOWN } from "./format.js";
+import { linkTo } from "./history.js";
 import { facts, section, table } from "./parts.js";
-import { entryAt, id, processAt, time, upload } from "./shown.js";
+import { id, processAt, time, upload } from "./shown.js";
 
 // What is no id may be anything, as long as somebody likes.
 const SOUGHT = 60;
@@ -25,7 +26,8 @@ async function here(signal) {
     ["Its time", isWhole(node.timestamp) ? time(Number(node.timestamp)) : UNKNOWN],
     ["Block height", isWhole(now?.block_height) ? count(Number(now.block_height)) : UNKNOWN],
   ]), el("p", {}, "Look for an id above: that of a process, of a message, of an assignment, or of a transaction that was ",
-    "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."),
+    "assigned. In a terminal, ", el("code", {}, "quipu read PROCESS"), " lists a process, ", el("code", {}, "quipu read PROCESS/ID"),
+    " shows a message of it, and ", el("code", {}, "curl …/explore/v1/ids/ID"), " says what any id is."),
   // Only where they are searched.
   document.getElementById("searches")?.content.cloneNode(true) ?? null);
 }
@@ -36,7 +38,7 @@ function found(told) {
   if (told.places.length > 0) {
     parts.push(table("Places", [
       ["It is", (place) => ROLES[place.role] ?? place.role],
-      ["Entry", (place) => el("a", { href: entryAt(place.process, place.entry.nonce) },
+      ["Entry", (place) => el("a", { href: linkTo(place.process, place.entry) },
         place.entry.nonce === null ? "spawned" : `nonce ${place.entry.nonce}`), "number"],
       ["Of process", (place) => id(place.process, processAt(place.process))],
       ["When", (place) => time(place.entry.timestamp)],

@@ -61,6 +61,10 @@ export function listen(place, help, given) {
   help.addEventListener("click", toggle);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input")) return;
+    if (event.key === "Escape" && !place.hidden) {
+      if (place.contains(document.activeElement)) help.focus();
+      return toggle();
+    }
     const act = keys.find(([key]) => key === event.key)?.[2];
     if (act === undefined || (!isOn() && event.key !== "?")) return;
     event.preventDefault();

@@ -183,6 +183,7 @@ export function operate(page) {
   place("content").addEventListener("filled", ({ currentTarget }) => {
     if (isBuilt(currentTarget)) currentTarget.style.minHeight = "";
   });
+  say("verdict", "Asking…");
   links(page);
   markLink(screenNow(screens));
   again = follow(askScreen, (told, at, failure) => show(page, told, at, failure));

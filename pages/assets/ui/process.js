@@ -1,25 +1,29 @@
 // The schedule of a process: short rows, the newest first, and what comes meanwhile.
 
 import { NotHere, rows } from "./calls.js";
-import { el, plainLine } from "./el.js";
+import { el } from "./el.js";
 import { follow } from "./feed.js";
 import { count } from "./format.js";
+import { linkTo } from "./history.js";
 import { facts, section, table } from "./parts.js";
 import { memoryAlarm, memoryDiffers } from "./memory.js";
-import { alarm, entryAt, failure, findAt, id, kind, processAt, size, step, time, upload } from "./shown.js";
+import { alarm, failure, findAt, id, processAt, size, step, time, upload, what } from "./shown.js";
 import { wholeChain } from "./walk.js";
 
 // A page has no more rows than a browser shows at once without a pause.
 const ROWS = 100;
 const EVERY = 3000;
+// Each so many looks the newest row that is shown is held against what is told now, unless that is much to read for it.
+const COMPARED = 5;
+const MUCH = 1 << 20;
 // So many pages are gone back through, one by one: no address grows without an end.
 const TRAIL = 200;
 
 export function list(told) {
   return table("Schedule, the newest first", [
-    ["Nonce", (row) => el("a", { href: entryAt(told.process, row.nonce), "data-row": true }, row.nonce ?? "none"), "number"],
+    ["Nonce", (row) => el("a", { href: linkTo(told.process, row), "data-row": true }, row.nonce ?? "none"), "number"],
     ["When", (row) => time(row.timestamp)],
-    ["What", (row) => [kind(row), row.action === null ? "" : `: ${plainLine(row.action)}`]],
+    ["What", what],
     ["Id", (row) => id(row.message, row.message === null ? undefined : findAt(row.message))],
     ["From", (row) => id(row.owner)],
     ["Data", (row) => size(row.size), "number"],
@@ -57,26 +61,56 @@ function sayOnce(place, ...parts) {
   if (place.textContent !== said.textContent) place.replaceChildren(said);
 }
 
+// How a row that is shown is told otherwise now; null where it is not, as far as that is told.
+async function rowDiffers(process, row, signal) {
+  const { entries: [now], next } = await rows(process, row.nonce + 1, 1, signal);
+  if (now === undefined && next !== null) return null;
+  if (now?.nonce !== row.nonce) return `Nonce ${row.nonce} is shown below, and it is gone`;
+  const unlike = ["message", "assignment", "hash_chain"].some((name) => now[name] !== row[name]);
+  return unlike ? `Nonce ${row.nonce} is another one now than is shown below` : null;
+}
+
+// What tells, look by look, whether what is shown or was told since is of a history that is gone. That is not taken back.
+function comparing(told, signal) {
+  const [row] = told.entries;
+  let [most, looks, differs, wasAway] = [told.newest ?? -1, 0, null, false];
+  return async (look) => {
+    const now = await look().catch((error) => {
+      wasAway = true;
+      throw error;
+    });
+    looks += 1;
+    const newest = now.newest ?? -1;
+    if (newest < most) differs ??= `The newest nonce was ${most} and is ${now.newest ?? "none"} now`;
+    most = Math.max(most, newest);
+    const isDue = wasAway || (looks % COMPARED === 0 && (row?.size ?? 0) < MUCH);
+    if (isDue && differs === null && Number.isInteger(row?.nonce)) differs = await rowDiffers(told.process, row, signal);
+    wasAway = false;
+    return { ...now, differs };
+  };
+}
+
 // Asks for what is new, and offers it: rows stay where they are until somebody wants more.
 function watch(told, offer, shown, again, signal) {
   const shownAt = Date.now();
   const newest = told.newest ?? -1;
+  const compare = comparing(told, signal);
   const ask = async () => {
     try {
-      return await rows(told.process, null, 0, signal);
+      return await compare(() => rows(told.process, null, 0, signal));
     } catch (error) {
       if (error instanceof NotHere) return { gone: error };
       throw error;
     }
   };
   const show = (now, at, error) => {
+    const [wrong, differs] = [error ?? now.gone ?? null, now?.differs ?? null];
     // Nobody tells any more that it still is as it is shown.
-    shown.classList.toggle("stale", error !== null);
-    const [wrong, come] = [error ?? now.gone ?? null, (now?.newest ?? -1) - newest];
+    shown.classList.toggle("stale", error !== null || differs !== null);
+    const come = (now?.newest ?? -1) - newest;
     if (wrong !== null) sayOnce(offer, failure(wrong), "What is below was told at ", time(shownAt), ".");
+    else if (differs !== null) sayOnce(offer, el("p", { class: "alarm" }, `${differs}: what this scheduler says of the past has changed.`));
     else if (come > 0) offerNew(offer, `${count(come)} new`);
-    else if (come < 0) sayOnce(offer, el("p", { class: "alarm" },
-      `The newest nonce was ${newest} and is ${now.newest ?? "none"} now: what this scheduler says of the past has changed.`));
     else offer.replaceChildren();
   };
   offer.addEventListener("click", (event) => event.target.id === "new" && again(), { signal });

@@ -30,6 +30,12 @@ function standing(one) {
   return [level("ok"), " takes messages"];
 }
 
+// What is wrong with it: whoever is only read does not take messages, and is well.
+function trouble(one) {
+  const isWell = one.reached && (one.open || one.leader !== one.url);
+  return isWell ? "none" : one.trouble ?? "none";
+}
+
 function gets(one) {
   if (one.retired) return "none: retired";
   if (one.leader !== one.url) return `none: ${one.leader} leads`;
@@ -96,7 +102,7 @@ function schedulers(status) {
     ["Behind", lag, "number"],
     ["Failing checks", (one) => (one.version === null ? UNKNOWN : one.failing.join(", ") || "none")],
     ["Registered", registered, "number"],
-    ["Trouble", (one) => one.trouble ?? "none"],
+    ["Trouble", trouble],
   ], status.schedulers, "This router knows of no scheduler."));
 }
 

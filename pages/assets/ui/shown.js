@@ -1,8 +1,8 @@
 // How ids, times, places and failures look on all screens of the explorer.
 
-import { el } from "./el.js";
+import { el, plainLine } from "./el.js";
 import { written } from "./preferences.js";
-import { NotHere } from "./calls.js";
+import { ACTION_LONGEST, NotHere } from "./calls.js";
 import { NoAnswer } from "./feed.js";
 import { size as sized } from "./format.js";
 
@@ -38,6 +38,13 @@ export const upload = (row) => (row.upload === null ? "not told here" : worded(U
 
 const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
 export const kind = (row) => worded(KINDS, row.kind);
+
+// An action that is as long as it is told in rows may go on.
+export function what(row) {
+  if (row.action === null) return kind(row);
+  const more = [...row.action].length < ACTION_LONGEST ? "" : "…";
+  return `${kind(row)}: ${row.action === "" ? "an empty action" : `${plainLine(row.action)}${more}`}`;
+}
 
 // What must not be overlooked: another history than the one that was seen.
 export const alarm = (text, id = "rewritten") => el("p", { class: "alarm", role: "alert", id }, text);
