@@ -151,3 +151,33 @@ async fn a_process_that_moved_says_where_it_is() {
     from.stop();
     to.stop();
 }
+
+#[tokio::test]
+async fn rows_that_cannot_be_are_no_answer_and_what_is_cut_says_so() {
+    let seen = BrowsedProcess::of(2).await;
+    let tab = seen.open("#/");
+    for lied in [
+        "told.entries[1].nonce = told.entries[0].nonce",
+        "told.entries[0].nonce = 9007199254740991",
+        "told.entries[0].action = 'x'.repeat(65)",
+    ] {
+        lie(&tab, "limit=100", &CHANGED.replace("CHANGE", lied));
+        go(&tab, &seen.schedule());
+        assert!(
+            tab.text("#content").starts_with("No answer: what it tells is not"),
+            "{}",
+            tab.text("#content")
+        );
+        tab.eval("window.fetch = window.told; true");
+    }
+    let lied = "told.entries[0].action = 'x'.repeat(64); told.entries[1].action = ''";
+    lie(&tab, "limit=100", &CHANGED.replace("CHANGE", lied));
+    go(&tab, &seen.schedule());
+    let shown = tab.text("#schedule");
+    assert!(shown.contains(&format!("{}…", "x".repeat(64))) && shown.contains("an empty action"), "{shown}");
+    // Nobody else's scheduler asks for the token of an operator.
+    lie(&tab, "limit=100", "return Response.json({ error: 'your token' }, { status: 401 })");
+    go(&tab, &seen.schedule());
+    assert_eq!(tab.text("#content"), "No answer: it answers 401.");
+    seen.node.stop();
+}

@@ -2,7 +2,7 @@
 
 import { plain } from "./el.js";
 import * as entry from "./entry.js";
-import { NoAnswer, useToken } from "./feed.js";
+import { HOME, NoAnswer, useToken } from "./feed.js";
 import * as find from "./find.js";
 import { isId } from "./format.js";
 import { frame } from "./frame.js";
@@ -17,6 +17,8 @@ const SCREENS = { find: [find, "Find"], search: [search, "Search"], process: [pr
 const OF_ALL = ["find", "search"];
 // After how many milliseconds is asked again where nobody answered.
 const AGAIN = 5000;
+// Where operators have these pages beside their own.
+const IS_OPERATORS = HOME.endsWith("/public/");
 const part = (id) => document.getElementById(id);
 
 let shown = new AbortController();
@@ -42,8 +44,9 @@ function route() {
   return { screen: fits ? screen : "find", names: fits ? decoded : [], given: new URLSearchParams(given ?? ""), again: show };
 }
 
-// What went wrong, and what is asked for where that is the token of an operator.
+// What went wrong, and what is asked for where that is the token of an operator: nobody else's scheduler has one, or may ask for it.
 function failed(error) {
+  if (error.needsToken && !IS_OPERATORS) return [failure(new NoAnswer("it answers 401"))];
   const form = () => tokenForm(error.message, (token) => {
     useToken(token);
     show();
