@@ -88,7 +88,7 @@ async fn what_is_posted_to_read_is_sent_again_as_what_is_got() {
     scheduler.answer(200, &[("content-type", "application/json")], &found);
     let router = Launch::router(folder.path(), &[&scheduler.url()]).set("ROUTER_MODE", "forward").serve();
     let client = router.client();
-    let path = format!("/{}/slot/current", process.id);
+    let path = format!("/{}/slot", process.id);
     let ask = async |method: Method| client.send(client.request(method, &path)).await.unwrap();
     until("it is found", async || (ask(Method::POST).await.status == 200).then_some(())).await;
     scheduler.answer_nothing();
@@ -108,14 +108,14 @@ async fn what_readers_of_this_form_end_with_is_not_passed_on() {
     scheduler.answer(200, &[("content-type", "application/json")], &found);
     let router = Launch::router(folder.path(), &[&scheduler.url()]).serve();
     let client = router.client();
-    let path = format!("/{process}/slot/current");
+    let path = format!("/{process}/slot");
     until("it is found", async || {
         (client.send(client.request(Method::POST, &path)).await.ok()?.status == 200).then_some(())
     })
     .await;
     for (status, told) in [(201, 424), (101, 424), (500, 424), (502, 424), (503, 429)] {
         scheduler.answer(status, &[("content-type", "text/html")], "<html>");
-        for path in [&path, &format!("/{process}/slot")] {
+        for path in [&path, &format!("{path}/current")] {
             let answer = client.send(client.request(Method::POST, path)).await.unwrap();
             assert_eq!(answer.refusal(told), "gateway_error", "{status}: {}", answer.text());
         }

@@ -10,7 +10,7 @@ use location::{HYPERBEAM, HyperbeamRecords, LocationReading, readings};
 use tokio::join;
 
 use super::LocationCommandError;
-use super::findings::{Findings, LocationFinding};
+use super::findings::{CheckFindings, LocationFinding};
 use super::probes::Probes;
 use crate::client::runtime;
 use crate::failure::Failure;
@@ -49,7 +49,7 @@ impl CheckArgs {
         };
         let http = Http::new(options).map_err(|error| LocationCommandError::Setup(error.to_string()))?;
         let locations = Locations::new(http, &endpoints);
-        let mut findings = Findings::new(out, self.json);
+        let mut findings = CheckFindings::new(out, self.json);
         runtime()?.block_on(self.look(&url, &locations, &mut findings))?;
         findings.end()
     }
@@ -58,7 +58,7 @@ impl CheckArgs {
         &self,
         url: &Url,
         locations: &Locations,
-        findings: &mut Findings<'_>,
+        findings: &mut CheckFindings<'_>,
     ) -> Result<(), LocationCommandError> {
         let mut probes = Probes::new(url, findings).map_err(LocationCommandError::Setup)?;
         probes.form();
@@ -163,7 +163,7 @@ mod tests {
         let url = Url::parse(&url).unwrap();
         let (mut out, written) = (Shared::default(), Shared::default());
         out.0 = written.0.clone();
-        let mut findings = Findings::new(&mut out, false);
+        let mut findings = CheckFindings::new(&mut out, false);
         tokio::select! {
             looked = args.look(&url, &locations, &mut findings) => panic!("{looked:?}"),
             asked = listener.accept() => drop(asked.unwrap()),

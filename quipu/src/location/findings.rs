@@ -32,7 +32,7 @@ impl LocationFinding {
 }
 
 /// Where findings are told.
-pub(super) struct Findings<'o> {
+pub(super) struct CheckFindings<'o> {
     out: &'o mut dyn Write,
     json: bool,
     all: usize,
@@ -41,7 +41,7 @@ pub(super) struct Findings<'o> {
     failed: io::Result<()>,
 }
 
-impl<'o> Findings<'o> {
+impl<'o> CheckFindings<'o> {
     pub(super) fn new(out: &'o mut dyn Write, json: bool) -> Self {
         Self { out, json, all: 0, wrong: 0, failed: Ok(()) }
     }

@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
-use super::findings::{Findings, LocationFinding};
+use super::findings::{CheckFindings, LocationFinding};
 
 /// Clients wait no longer, either.
 const ANSWERED: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ pub(super) struct Probes<'a, 'o> {
     http: reqwest::Client,
     /// Those who post follow no redirect, or lose what they send on the way.
     posting: reqwest::Client,
-    findings: &'a mut Findings<'o>,
+    findings: &'a mut CheckFindings<'o>,
 }
 
 /// An answer.
@@ -51,7 +51,7 @@ impl Probed {
 }
 
 impl<'a, 'o> Probes<'a, 'o> {
-    pub(super) fn new(url: &'a Url, findings: &'a mut Findings<'o>) -> Result<Self, String> {
+    pub(super) fn new(url: &'a Url, findings: &'a mut CheckFindings<'o>) -> Result<Self, String> {
         let client = |redirects| reqwest::Client::builder().timeout(ANSWERED).redirect(redirects).build();
         let http = client(Policy::default()).map_err(|error| error.to_string())?;
         let posting = client(Policy::none()).map_err(|error| error.to_string())?;
