@@ -168,7 +168,13 @@ async fn all_that_happened_is_reached() {
     shown(&tab, "history");
     let mut found = Vec::new();
     loop {
-        let rows = "[...document.querySelectorAll('#history td[data-of=How]')].map((cell) => cell.innerText)";
+        // They come in pieces, and are shown anew at times.
+        let rows = "(async () => {
+            while (document.querySelector('#content table[aria-busy]')) {
+                await new Promise((ready) => setTimeout(ready, 50));
+            }
+            return [...document.querySelectorAll('#history td[data-of=How]')].map((cell) => cell.innerText);
+        })()";
         let rows = tab.eval(rows);
         let rows: Vec<_> =
             rows.as_array().unwrap().iter().map(|row| row.as_str().unwrap().to_owned()).collect();

@@ -168,11 +168,13 @@ async fn a_list_whose_history_is_rewritten_meanwhile_says_so() {
         assert!(link.contains("assignment=") && link.contains("chain="), "{link}");
     }
     tab.call("Page.bringToFront", &serde_json::json!({}));
-    node.kill();
     // Something else comes at the same nonce.
+    let elsewhere = Launch::su(second.path()).gateway(gateway.url()).start();
+    elsewhere.client().schedule(&process).await;
+    elsewhere.client().schedule(&user.message(process.id, b"another")).await;
+    elsewhere.stop();
+    node.kill();
     let node = launch(&second);
-    node.client().schedule(&process).await;
-    node.client().schedule(&user.message(process.id, b"another")).await;
     tab.until("document.querySelector('#offer .alarm')?.innerText.startsWith('Nonce 1 is another one now')");
     assert_eq!(tab.eval("document.querySelectorAll('#schedule table.stale').length"), 1);
     let colour = tab.eval("getComputedStyle(document.querySelector('#offer .alarm')).color");

@@ -12,6 +12,7 @@ use poem_openapi::payload::{Binary, Json};
 use protocol::{Code, Nonce, ProcessId};
 use replicator::LogPlace;
 use replicator::wire::{EventsFrame, Frame};
+use scheduler::ScheduleError;
 use uuid::Uuid;
 use web::{Flag, HttpError, JsonBody, Needed, Path, read_origin};
 
@@ -153,6 +154,7 @@ impl MovesApi {
         {
             let _one = self.0.tickets.decide().await;
             self.0.tickets.stay(process);
+            check_known(&self.0, process)?;
         }
         if let Some(mover) = &self.0.parts.mover {
             mover.copied(process, true);
@@ -192,6 +194,11 @@ impl MovesApi {
         }
         let by: String = by.0.chars().filter(|character| !character.is_control()).take(NAME_MAX).collect();
         let by = if by.trim().is_empty() { "an operator".to_owned() } else { by };
+        {
+            // What was asked for before it was taken back ends it no more.
+            let _one = self.0.tickets.decide().await;
+            self.0.tickets.stay(process);
+        }
         let writes = self.0.writes();
         writes.scheduler()?.move_back(process, lost, by).await?;
         Ok(Json(self.0.read(move |node| describe(node, process)).await?))
@@ -249,8 +256,31 @@ async fn end(
                     of before that";
         return Err(HttpError::new(Code::Unavailable, text).into());
     }
-    node.writes().scheduler()?.move_out(process, to, url).await?;
+    let writes = node.writes();
+    let scheduler = writes.scheduler()?;
+    node.tickets.begin(process);
+    let ended = scheduler.move_out(process, to, url).await;
+    // It may be done later, where the disk or those who keep the log too did not answer in time.
+    let is_open = matches!(
+        ended,
+        Err(ScheduleError::Unanswered { .. } | ScheduleError::Lost | ScheduleError::Halted(_))
+    );
+    if !is_open {
+        node.tickets.know(process);
+    }
+    ended?;
     Ok(())
+}
+
+/// Refuses to say that a process stays that may yet come to be ended.
+fn check_known(node: &ApiNode, process: ProcessId) -> Result<(), HttpError> {
+    let step = node.parts.log.last_move(process);
+    if !node.tickets.is_begun(process) || step.is_some_and(|step| matches!(step.step, MoveStep::Out(..))) {
+        return Ok(());
+    }
+    let text = "ending the process here was begun, and nobody knows yet whether it is done: ask again when this node takes messages \
+                again, or start it again if that stays so";
+    Err(HttpError::new(Code::Unavailable, text))
 }
 
 /// The ticket by which a process is ended here at the moment.

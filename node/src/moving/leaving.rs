@@ -63,8 +63,10 @@ struct Ended {
 enum NotCome {
     /// The node there says so.
     Told(String),
-    /// Nobody says anything.
+    /// What answers says nothing of it.
     Unknown(String),
+    /// Nobody answers.
+    Silent(String),
 }
 
 impl Leaving {
@@ -94,7 +96,7 @@ impl Leaving {
             state.ended.iter().filter(|(_, ended)| now.saturating_duration_since(ended.since) >= UNDER_WAY);
         let ended = ended.filter_map(|(process, ended)| {
             let (_, found) = ended.asked.as_ref()?;
-            let (NotCome::Told(reason) | NotCome::Unknown(reason)) = found;
+            let (NotCome::Told(reason) | NotCome::Unknown(reason) | NotCome::Silent(reason)) = found;
             let is_told = matches!(found, NotCome::Told(_));
             Some(LeftProcess {
                 process: *process,
@@ -165,21 +167,26 @@ impl Leaving {
             if matches!(writes.side(), WriteSide::Open(_)) {
                 let read = self.state().read;
                 self.read(log.moves(read, usize::MAX), Instant::now());
-                // One where nobody answers is not waited for once for each process.
-                let mut silent = BTreeSet::new();
-                for step in self.to_ask(Instant::now()) {
-                    let url = step.url().unwrap_or_default();
-                    let found = match silent.contains(url) {
-                        true => Some(NotCome::Unknown("nobody answers there".to_owned())),
-                        false => ask(&http, &step, url).await,
-                    };
-                    if matches!(found, Some(NotCome::Unknown(_))) {
-                        silent.insert(url.to_owned());
-                    }
-                    self.found(&step, found, Instant::now());
-                }
+                self.ask_all(&http).await;
             }
             sleep(EVERY).await;
+        }
+    }
+
+    /// Asks for those whose turn it is.
+    async fn ask_all(&self, http: &Client) {
+        // One where nobody answers is not waited for once for each process.
+        let mut silent = BTreeSet::new();
+        for step in self.to_ask(Instant::now()) {
+            let url = step.url().unwrap_or_default();
+            let found = match silent.contains(url) {
+                true => Some(NotCome::Silent("nobody answers there".to_owned())),
+                false => ask(http, &step, url).await,
+            };
+            if matches!(found, Some(NotCome::Silent(_))) {
+                silent.insert(url.to_owned());
+            }
+            self.found(&step, found, Instant::now());
         }
     }
 }
@@ -191,7 +198,7 @@ async fn ask(http: &Client, step: &ProcessMove, url: &str) -> Option<NotCome> {
         Ok(answer) => answer,
         Err(error) => {
             let reason = tls_reason(&error).unwrap_or_else(|| "nobody answers there".to_owned());
-            return Some(NotCome::Unknown(reason));
+            return Some(NotCome::Silent(reason));
         }
     };
     let (status, headers) = (answer.status(), answer.headers().clone());

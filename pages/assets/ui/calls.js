@@ -69,8 +69,8 @@ export function rows(process, before, limit, signal) {
   const from = before === null ? "" : `&before=${before}`;
   // It goes on before what was asked for, or it would never end.
   const isEarlier = (next) => isNumber(next) && (before === null || next < before);
-  // The newest is first, and what has no nonce is the spawn, behind all others.
-  const falls = ({ nonce }, at, all) => (at === 0 ? before === null || (nonce ?? -1) < before : (nonce ?? -1) < (all[at - 1].nonce ?? -1));
+  // The newest is first, and what has no nonce is the spawn, behind all others. Histories from before have two of a nonce.
+  const falls = ({ nonce }, at, all) => (at === 0 ? before === null || (nonce ?? -1) < before : (nonce ?? -1) <= (all[at - 1].nonce ?? -1));
   const entries = (told) => upTo(limit, ROW)(told) && told.every(falls);
   const shape = { process: (told) => told === process, newest: orNull(isNumber), entries, next: orNull(isEarlier), moved_to: isMove };
   return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape, signal);

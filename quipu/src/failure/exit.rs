@@ -139,6 +139,8 @@ fn is_wrong_comparison(error: &CompareError) -> bool {
 
 fn is_wrong_node(error: &NodeError) -> bool {
     match error {
+        // The disk of the log may be mounted later, and then a service has to be started again.
+        NodeError::DataFolder(DataFolderError::NoLog { .. }) => false,
         NodeError::DataFolder(error) => is_wrong_folder(error),
         NodeError::Store(error) => is_wrong_log(error),
         NodeError::Index(error) => is_wrong_index(error),

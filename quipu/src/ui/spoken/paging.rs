@@ -85,12 +85,12 @@ impl Pace {
         end: u64,
     ) -> Result<bool, HttpError> {
         let after = start.checked_sub(1).map_or(String::new(), |from| format!("&from-nonce={from}"));
-        // What was spawned without a nonce may come first.
-        let (to, most) = (end - 1, 1 + u64::from(start == 0));
+        // What was spawned may come first, with a nonce or without one.
+        let (to, most) = (end - 1, 2);
         let path = format!("/{process}?process-id={process}{after}&to-nonce={to}&limit={most}");
         let page = self.page(scheduler, &path, 1).await?;
         let edges = page.map_or_else(Vec::new, |page| page.edges);
-        Ok(edges.iter().any(|edge| edge.node.assignment.as_ref().and_then(nonce).is_some()))
+        Ok(edges.iter().any(|edge| is_within(&edge.node, start, end)))
     }
 
     /// A page of so many messages; none where that is too much, and fewer are to be asked for.
@@ -127,6 +127,19 @@ fn told_rows(process: ProcessId, newest: Option<u64>, entries: Vec<Value>, next:
 /// Whether an entry has the spawn of a process.
 fn is_spawn(node: &ShownPair, process: ProcessId) -> bool {
     node.message.as_ref().is_some_and(|item| item.id == process.to_string())
+}
+
+/// Whether an entry has one of these nonces.
+fn is_within(node: &ShownPair, start: u64, end: u64) -> bool {
+    node.assignment.as_ref().and_then(nonce).is_some_and(|nonce| (start..end).contains(&nonce))
+}
+
+/// What was asked for, the oldest first: some schedulers sort by time, and some show the process wherever one looks.
+fn in_order(nodes: Vec<ShownPair>, process: ProcessId, start: u64, end: u64) -> Vec<ShownPair> {
+    let mut nodes = nodes;
+    nodes.retain(|node| is_within(node, start, end) || is_unassigned_spawn(node, process));
+    nodes.sort_by_key(|node| node.assignment.as_ref().and_then(nonce));
+    nodes
 }
 
 /// Whether that takes no nonce.
@@ -186,6 +199,7 @@ pub(super) async fn rows(
         }
         let start = end.saturating_sub(count);
         let Some(nodes) = pace.between(scheduler, process, start, end).await? else { continue };
+        let nodes = in_order(nodes, process, start, end);
         gap = Gap { width: if nodes.is_empty() { count.saturating_mul(WIDENED) } else { 0 }, is_near: false };
         let nodes = nodes.into_iter();
         let (unassigned, nodes): (Vec<_>, Vec<_>) =

@@ -152,6 +152,18 @@ async fn a_spawn_without_a_nonce_comes_last_and_is_found() {
     assert_eq!(told(&alone, None, 10).await, (vec![None], None), "a process with nothing behind it is here");
 }
 
+#[test]
+fn what_is_sorted_by_time_or_shown_everywhere_is_put_in_order() {
+    let scheduler =
+        Scheduler { messages: 9, length: 1, delay: Duration::ZERO, most: 9, tells_spawn: false, gap: 0 };
+    let shown = |nonce| serde_json::from_value(scheduler.message(nonce)).unwrap();
+    let nodes = [Some(0), Some(5), Some(3), None, Some(3), Some(6)].map(shown).into();
+    let found = in_order(nodes, process(), 2, 6);
+    let nonces: Vec<_> =
+        found.iter().map(|node: &ShownPair| node.assignment.as_ref().and_then(nonce)).collect();
+    assert_eq!(nonces, [None, Some(3), Some(3), Some(5)]);
+}
+
 #[tokio::test]
 async fn pages_that_end_early_hide_nothing() {
     for (most, messages) in [(3, 40), (1, 12)] {
