@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ans104::Id;
 use quipu_tests::{Gateway, Launch, Node, User, until};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -57,6 +58,10 @@ fn requests(process: Id, user: &User) -> Vec<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_crowd_has_a_router_take_more_sockets_than_it_has_places() {
+    // Each who comes takes one here as well.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
     let (folder, gateway, user) = (folder(), Gateway::start(), User::new(1));
     let nodes = [(); 3].map(|()| node(&gateway));
     let urls = nodes.each_ref().map(|(_, node)| node.url());

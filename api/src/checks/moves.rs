@@ -22,16 +22,23 @@ pub(super) fn moves(open: &OpenMovesForm) -> Found {
         );
         found.push((CheckLevel::Fail, text));
     }
-    if !ended.is_empty() {
-        // Where nobody answers it may have come, and that is told of the node there.
-        let is_told = ended.iter().any(|left| left.told);
+    let (told, silent): (Vec<_>, Vec<_>) = ended.into_iter().partition(|left| left.told);
+    if !told.is_empty() {
         let text = format!(
-            "processes that were ended here and are not known to have come to where they went: {}; nobody may be served of them \
-             anywhere. `quipu move PROCESS --to URL`, with the URL that is named, goes on with it; should the store there be lost for \
-             good, and never have had all of it, `quipu move PROCESS --back STORE` takes it back",
-            named(ended.iter().map(|left| leaving(left)))
+            "processes that were ended here and have not come to where they went: {}; nobody is served of them anywhere. `quipu \
+             move PROCESS --to URL`, with the URL that is named, goes on with it; should the store there be lost for good, and \
+             never have had all of it, `quipu move PROCESS --back STORE` takes it back",
+            named(told.iter().map(|left| leaving(left)))
         );
-        found.push((if is_told { CheckLevel::Fail } else { CheckLevel::Warn }, text));
+        found.push((CheckLevel::Fail, text));
+    }
+    if !silent.is_empty() {
+        let text = format!(
+            "processes that were ended here, of which nobody says whether they have come to where they went: {}. What has come \
+             there, or has moved on since, needs nothing",
+            named(silent.iter().map(|left| leaving(left)))
+        );
+        found.push((CheckLevel::Warn, text));
     }
     if !copied.is_empty() {
         let text = format!(

@@ -201,6 +201,7 @@ impl MovesApi {
         }
         let writes = self.0.writes();
         writes.scheduler()?.move_back(process, lost, by).await?;
+        self.0.tickets.know(process);
         Ok(Json(self.0.read(move |node| describe(node, process)).await?))
     }
 }
@@ -258,6 +259,7 @@ async fn end(
     }
     let writes = node.writes();
     let scheduler = writes.scheduler()?;
+    let was_begun = node.tickets.is_begun(process);
     node.tickets.begin(process);
     let ended = scheduler.move_out(process, to, url).await;
     // It may be done later, where the disk or those who keep the log too did not answer in time.
@@ -265,7 +267,8 @@ async fn end(
         ended,
         Err(ScheduleError::Unanswered { .. } | ScheduleError::Lost | ScheduleError::Halted(_))
     );
-    if !is_open {
+    // Of an order of before nothing is known by a later one that is refused.
+    if ended.is_ok() || !(is_open || was_begun) {
         node.tickets.know(process);
     }
     ended?;

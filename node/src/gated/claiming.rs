@@ -18,8 +18,9 @@ use crate::leadership::LeadershipError;
 use crate::options::{GateOptions, WriteOptions};
 use crate::wallet;
 
-/// How long until a claim is put again of which it is not known what became.
+/// How long until a claim is put again of which it is not known what became, at first and at most.
 const AGAIN: Duration = Duration::from_millis(200);
+const AGAIN_MAX: Duration = Duration::from_secs(2);
 /// For so long a gate that has less than it had is asked again: an engine that has just gone on elsewhere may not have all
 /// of it at hand.
 const MISSING_FOR: Duration = Duration::from_secs(3);
@@ -77,10 +78,16 @@ impl Claiming<'_> {
         let known = mark.as_ref().filter(|mark| released >= Some(mark.since)).map_or(0, |_| count(released));
         let contents = contents_of(&self.options.gate, known, self.progress).await?;
         self.check(contents.as_ref(), known).await?;
-        if !self.log.is_held() {
+        let (was_held, was_empty) = (self.log.is_held(), contents.is_none());
+        if !was_held {
             self.log.hold(true)?.await?;
         }
-        let publisher = self.claim_behind(contents, mark.as_ref().map(|_| known), writing).await?;
+        let claimed = self.claim_behind(contents, mark.as_ref().map(|_| known), writing).await;
+        if claimed.is_err() && was_empty && !was_held {
+            // The log is one node's alone as before: whoever starts it without this gate may write it.
+            self.log.hold(false)?.await?;
+        }
+        let publisher = claimed?;
         // What an earlier writer got in at the last moment.
         let there = ask(self.progress, async || self.options.gate.contents().await).await?;
         let durability = there.map_or(Durability::SingleCopy, |there| there.durability);
@@ -181,7 +188,7 @@ impl Claiming<'_> {
         let claimed = GatePublisher::claim(gate, contents, store, owner, above);
         let mut publisher = claimed.map_err(GatedError::from)?;
         self.promise(publisher.held().term).await?;
-        let mut cancelled = self.progress.cancelled();
+        let (mut cancelled, mut pause) = (self.progress.cancelled(), AGAIN);
         loop {
             self.progress.go_on()?;
             let settled = tokio::select! {
@@ -192,8 +199,9 @@ impl Claiming<'_> {
                 Ok(_) => return Ok(Ok(publisher)),
                 Err(PublishError::Deposed(contents)) => return Ok(Err(contents)),
                 Err(PublishError::Gate(GateError::Away(reason) | GateError::Unknown(reason))) => {
-                    warn!(%reason, "the gate does not say whether it has the claim of this node; putting it again");
-                    sleep(AGAIN).await;
+                    warn!(%reason, "the gate is not known to have taken the claim of this node; putting it again");
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(AGAIN_MAX);
                 }
                 Err(error) => return Err(GatedError::from(error).into()),
             }

@@ -131,13 +131,14 @@ async fn an_answer_is_held_against_what_was_seen_before_it_was_asked_for() {
     add(&router, &held).await;
     let first = held.heard(&router, STORE_TEXT, (1, 10)).await;
     held.take(&router, first).await.unwrap();
-    // It is asked twice, and the second answer is there first.
+    // It is asked twice, and the second answer is taken in first.
     let early = held.asking(&router);
     let question = held.asked().await;
     let later = held.heard(&router, STORE_TEXT, (1, 20)).await;
-    held.take(&router, later).await.unwrap();
     Held::answer(question, STORE_TEXT, (1, 12)).await;
-    held.take(&router, early.await.unwrap()).await.unwrap();
+    let early = early.await.unwrap();
+    held.take(&router, later).await.unwrap();
+    held.take(&router, early).await.unwrap();
     let member = router.fleet.at(&held.url).unwrap();
     assert_eq!(member.mark.events_in(Term(1)), Some(20));
     assert_eq!(member.standing.told().unwrap().events, Some(20), "what it told last is shown");
@@ -183,16 +184,18 @@ async fn no_answer_displaces_a_later_term() {
     add(&router, &new).await;
     let first = old.heard(&router, STORE_TEXT, (1, 10)).await;
     old.take(&router, first).await.unwrap();
-    // Both are asked, and whoever led before answers last.
+    // Both are asked, and what whoever led before answers is taken in last.
     let early = old.asking(&router);
     let question = old.asked().await;
     let asking = new.asking(&router);
     for _ in 0..2 {
         Held::answer(new.asked().await, STORE_TEXT, (2, 8)).await;
     }
-    new.take(&router, asking.await.unwrap()).await.unwrap();
+    let later = asking.await.unwrap();
     Held::answer(question, STORE_TEXT, (1, 11)).await;
-    let refused = old.take(&router, early.await.unwrap()).await.unwrap_err();
+    let early = early.await.unwrap();
+    new.take(&router, later).await.unwrap();
+    let refused = old.take(&router, early).await.unwrap_err();
     assert!(refused.contains("its store is led in term 2"), "{refused}");
     let lead = router.lead(&router.fleet.at(&old.url).unwrap());
     assert_eq!((&lead.url, lead.mark.events_in(Term(2))), (&new.url, Some(8)));
