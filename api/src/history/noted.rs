@@ -42,6 +42,11 @@ impl Noted {
         let text = text.chars().take(TEXT_MAX).collect();
         Self { at_ms, kind, about: about.to_owned(), text }
     }
+
+    /// Whether the node began to do something then.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self.kind, NotedKind::Started | NotedKind::Role)
+    }
 }
 
 impl NotedKind {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use log::{EventKey, EventRef, Fact, Log, ReadError, Seq};
+use log::{EventKey, EventRef, Fact, Log, Publication, ReadError, Seq};
 use poem_openapi::Object;
 use projections::{JobState, Jobs, ReplayJob};
 use protocol::{AssignmentTags, Nonce, ProcessId};
@@ -36,8 +36,9 @@ pub(crate) struct HistoryForm {
 struct HappenedForm {
     /// When, in milliseconds since 1970. Null where that is not known.
     at_ms: Nullable<u64>,
-    /// Whether that is only about when: what is recorded in the log has the time of the next message there, which may have come
-    /// much later, or of one before; a replay that the end of a node interrupted went on until then at least.
+    /// Whether that is only about when: what a node records in its log when it starts or begins to lead has the time of that, and
+    /// other things there that of the next message, which may have come much later, or of one before; a replay that the end of a
+    /// node interrupted went on until then at least.
     is_about: bool,
     /// `started` or `stopped`, the node; `role`, it does something else than before, or in another term; `check`, one has
     /// another result; `job`, a replay was started or resumed, or has ended; `log`, the log records something about the node.
@@ -58,7 +59,9 @@ pub(crate) fn told(
 ) -> Result<HistoryForm, CallError> {
     let mut events: Vec<_> = node.history.list().all().map(noted).collect();
     events.extend(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default().iter().flat_map(job));
-    events.extend(facts(node.parts.log.as_ref())?);
+    let begun: Vec<u64> =
+        node.history.list().all().filter(|noted| noted.begins()).map(|noted| noted.at_ms).collect();
+    events.extend(facts(node.parts.log.as_ref(), &begun)?);
     if let Some(since) = since_ms {
         // What has no time yet is of the newest.
         events.retain(|event| event.at_ms.0.is_none_or(|at| at >= since));
@@ -120,7 +123,8 @@ fn job(job: &ReplayJob) -> Vec<HappenedForm> {
     ended.into_iter().chain([begun]).collect()
 }
 
-fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
+/// What the log records about the node, which began to do something at these times.
+fn facts(log: &dyn Log, begun: &[u64]) -> Result<Vec<HappenedForm>, ReadError> {
     let last = log.head(ProcessId::NODE)?.and_then(|head| head.last).map(|last| last.nonce.get());
     let Some(last) = last else { return Ok(Vec::new()) };
     let mut found = Vec::new();
@@ -134,7 +138,14 @@ fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
     let mut times = KnownTimes { log, known: HashMap::new() };
     let told = found.into_iter().map(|(seq, fact)| {
         let (at, is_about) = match &fact {
-            Fact::Publication(publication) => (Some(publication.at.get()), false),
+            Fact::Publication(Publication { at, .. })
+            | Fact::PublicationTaken { at: Some(at), .. }
+            | Fact::RecordsSought { at, .. }
+            | Fact::RecordWaits { at, .. } => (Some(at.get()), false),
+            Fact::Wallet(_) | Fact::Promotion(_) => {
+                let (before, after) = times.around(seq)?;
+                (begun_between(begun, before, after).or(after).or(before), true)
+            }
             _ => (times.near(seq)?, true),
         };
         Ok(HappenedForm {
@@ -149,6 +160,13 @@ fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
     told.collect()
 }
 
+/// When a node last began to do something after one event and before another one.
+fn begun_between(begun: &[u64], before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    let is_between =
+        |at: &u64| before.is_none_or(|before| *at > before) && after.is_none_or(|after| *at <= after);
+    begun.iter().copied().filter(is_between).max()
+}
+
 /// The times of events, each read once: an event is read with its item, which may be long, and facts often stand together.
 struct KnownTimes<'a> {
     log: &'a dyn Log,
@@ -158,6 +176,18 @@ struct KnownTimes<'a> {
 impl KnownTimes<'_> {
     /// The time of one of the next events that has one; else of one before.
     fn near(&mut self, seq: Seq) -> Result<Option<u64>, ReadError> {
+        let (before, after) = self.beside(seq)?;
+        self.first(after.into_iter().chain(before))
+    }
+
+    /// The times of the nearest events before and after one that have a time.
+    fn around(&mut self, seq: Seq) -> Result<(Option<u64>, Option<u64>), ReadError> {
+        let (before, after) = self.beside(seq)?;
+        Ok((self.first(before)?, self.first(after)?))
+    }
+
+    /// Events before one and after it, the nearest first.
+    fn beside(&self, seq: Seq) -> Result<(Vec<EventKey>, Vec<EventKey>), ReadError> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         self.log.places(Seq::new(seq.get().saturating_sub(NEAR)), &mut |at, place| {
             // Facts have no time.
@@ -169,7 +199,13 @@ impl KnownTimes<'_> {
             let is_far = at.get() >= seq.get().saturating_add(NEAR);
             if is_enough || is_far { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        for place in after.into_iter().chain(before.into_iter().rev()) {
+        before.reverse();
+        Ok((before, after))
+    }
+
+    /// The time of the first of these that has one.
+    fn first(&mut self, places: impl IntoIterator<Item = EventKey>) -> Result<Option<u64>, ReadError> {
+        for place in places {
             if let Some(time) = self.of(place)? {
                 return Ok(Some(time));
             }
@@ -207,6 +243,20 @@ mod tests {
         let mut event = noted(&Noted::now(0, NotedKind::Check, "disk", "warn"));
         event.at_ms = at_ms.into();
         event
+    }
+
+    #[test]
+    fn what_a_node_records_when_it_begins_has_the_time_of_that() {
+        let begun = [10, 20, 40];
+        for (before, after, expected) in [
+            (None, Some(15), Some(10)),
+            (None, None, Some(40)),
+            (Some(10), Some(30), Some(20)),
+            (Some(20), Some(30), None),
+            (Some(40), None, None),
+        ] {
+            assert_eq!(begun_between(&begun, before, after), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]

@@ -130,6 +130,13 @@ impl ClientError {
         Self::Unreachable { url: url.to_owned(), reason, is_timeout, is_refused }
     }
 
+    /// The same of a call that may have been led there: the node that was named was reached then.
+    pub(super) fn led_to(self, to: String) -> Self {
+        let Self::Unreachable { url, reason, is_timeout, is_refused } = self else { return self };
+        let reason = format!("{reason}; it last redirected to {to}, so that may be what is not reached");
+        Self::Unreachable { url, reason, is_timeout, is_refused }
+    }
+
     /// The error of an answer that is not 2xx, and that asks to be left alone for so long.
     pub fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         #[derive(Deserialize)]
@@ -189,6 +196,24 @@ mod tests {
             }
         }
         breaking.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_a_call_was_led_is_told_if_nobody_answers() {
+        let refusing = testing::RefusingPort::take();
+        let to = format!("http://127.0.0.1:{}", refusing.number());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!("HTTP/1.1 307 Elsewhere\r\nlocation: {to}/x\r\ncontent-length: 0\r\n\r\n");
+        let redirecting = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = std::io::Read::read(&mut socket, &mut [0; 4096]);
+            std::io::Write::write_all(&mut socket, answer.as_bytes()).unwrap();
+        });
+        let client = SchedulerClient::new(&url).unwrap();
+        let error = client.info().await.unwrap_err().to_string();
+        assert!(error.contains(&url) && error.contains(&to), "{error}");
+        redirecting.join().unwrap();
     }
 
     #[tokio::test]

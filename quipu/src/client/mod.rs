@@ -81,6 +81,7 @@ pub struct Weighed {
 #[derive(Clone, Debug)]
 pub struct SchedulerClient {
     http: reqwest::Client,
+    redirects: ClientRedirects,
     base: String,
     /// How long an answer may be that is kept as a whole, and how long it may come.
     longest: usize,
@@ -123,7 +124,7 @@ impl SchedulerClient {
             .client()
             .http1_only()
             .redirect(redirects.policy())
-            .dns_resolver(Arc::new(redirects))
+            .dns_resolver(Arc::new(redirects.clone()))
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(read_timeout)
@@ -131,7 +132,7 @@ impl SchedulerClient {
             .build()
             .map_err(ClientError::Setup)?;
         let base = parsed.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http, base, longest: LONGEST_PAGE, patience: None, read_timeout })
+        Ok(Self { http, redirects, base, longest: LONGEST_PAGE, patience: None, read_timeout })
     }
 
     /// The address as it is used.
@@ -360,7 +361,8 @@ impl SchedulerClient {
             let limit = if error.is_connect() { CONNECT_TIMEOUT } else { self.read_timeout };
             return self.unreached(Unreached::Silent(limit));
         }
-        ClientError::unreachable(&self.base, &error.without_url(), false)
+        let error = ClientError::unreachable(&self.base, &error.without_url(), false);
+        self.redirects.last().into_iter().fold(error, ClientError::led_to)
     }
 
     fn unreached(&self, error: impl Into<Unreached>) -> ClientError {

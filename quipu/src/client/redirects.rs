@@ -3,8 +3,8 @@
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -27,6 +27,8 @@ pub(super) struct ClientRedirects {
     asked: Arc<str>,
     /// Whether that host is itself in a private network; of a name it is known once it was looked up.
     is_private: Arc<AtomicBool>,
+    /// Where it last led, for whoever is not answered there.
+    last: Arc<Mutex<Option<String>>>,
 }
 
 impl ClientRedirects {
@@ -35,7 +37,13 @@ impl ClientRedirects {
         Self {
             asked: asked.host_str().unwrap_or_default().into(),
             is_private: Arc::new(AtomicBool::new(is_private)),
+            last: Arc::default(),
         }
+    }
+
+    /// Where a call was last led, if any was.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -48,7 +56,11 @@ impl ClientRedirects {
             return attempt.error("it redirects without an end");
         }
         match self.judge(attempt.url()) {
-            Ok(()) => attempt.follow(),
+            Ok(()) => {
+                let to = attempt.url().origin().ascii_serialization();
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+                attempt.follow()
+            }
             Err(refused) => attempt.error(refused),
         }
     }
