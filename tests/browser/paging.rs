@@ -157,7 +157,7 @@ async fn rows_that_cannot_be_are_no_answer_and_what_is_cut_says_so() {
     let seen = BrowsedProcess::of(2).await;
     let tab = seen.open("#/");
     for lied in [
-        "told.entries[1].nonce = told.entries[0].nonce",
+        "told.entries[1].nonce = told.entries[0].nonce + 1",
         "told.entries[0].nonce = 9007199254740991",
         "told.entries[0].action = 'x'.repeat(65)",
     ] {
