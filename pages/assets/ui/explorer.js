@@ -1,6 +1,6 @@
 // The explorer: an address for each state, and the screen that belongs to it.
 
-import { el, plain } from "./el.js";
+import { plain } from "./el.js";
 import * as entry from "./entry.js";
 import { HOME, NoAnswer, useToken } from "./feed.js";
 import * as find from "./find.js";
@@ -101,10 +101,6 @@ part("find").addEventListener("submit", (event) => {
   // Keys are for what is found now.
   part("content").focus();
 });
-// One who came from the pages of the node goes back there.
-if (IS_OPERATORS) {
-  document.querySelector("footer").append(" ", el("a", { href: new URL("../ui/", HOME).href }, "Health, followers and history"));
-}
 frame(exploring(part("find-field"), say));
 window.addEventListener("hashchange", () => show(false, true));
 show();
