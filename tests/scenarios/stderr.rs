@@ -67,8 +67,9 @@ fn a_log_on_a_full_disk_does_not_end_a_node() {
     let to_nowhere = ["sh", "-c", "exec \"$0\" \"$@\" 2>/dev/full"];
     let wrong = launch.clone().set("MAX_CLIENT_MEMORY", "1").through(&to_nowhere);
     assert_eq!(wrong.run().code, Some(2));
-    let missing = Launch::command(folder.path(), &["verify", "nowhere"]).through(&to_nowhere);
-    assert_eq!(missing.run().code, Some(1));
+    let unheard = ["projections", "--admin", "http://127.0.0.1:1"];
+    let unheard = Launch::command(folder.path(), &unheard).through(&to_nowhere);
+    assert_eq!(unheard.run().code, Some(1));
 }
 
 #[test]
