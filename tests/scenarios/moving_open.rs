@@ -38,6 +38,16 @@ async fn begun() -> (Pair, Ledger, User, Id) {
     (pair, ledger, user, process)
 }
 
+/// A move of which nobody waits for the end, and whose order to end the process has not come to the source.
+async fn cut_off(pair: &Pair, process: Id) -> Gate {
+    let gate = Gate::to(pair.admin(SOURCE)).await;
+    gate.stop_at("POST /moves/", GateSide::Request);
+    let cut: Program = pair.command(process, Some(&gate)).program();
+    gate.stopped().await;
+    drop(cut);
+    gate
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_nothing_brings_any_more_is_told_until_it_has_come() {
     let (mut pair, ledger, user, process) = begun().await;
@@ -69,11 +79,7 @@ async fn a_process_that_nothing_brings_any_more_is_told_until_it_has_come() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_was_to_move_can_stay_where_it_is() {
     let (mut pair, ledger, user, process) = begun().await;
-    let gate = Gate::to(pair.admin(SOURCE)).await;
-    gate.stop_at("POST /moves/", GateSide::Request);
-    let cut: Program = pair.command(process, Some(&gate)).program();
-    gate.stopped().await;
-    drop(cut);
+    let gate = cut_off(&pair, process).await;
     pair.restart(TARGET);
     drop(gate);
     told(pair.node(TARGET), "fail").await;
@@ -156,11 +162,7 @@ async fn a_process_that_was_ended_and_did_not_come_is_told_where_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_on_its_way_ends_nothing_that_was_said_to_stay() {
     let (mut pair, ledger, user, process) = begun().await;
-    let gate = Gate::to(pair.admin(SOURCE)).await;
-    gate.stop_at("POST /moves/", GateSide::Request);
-    let cut: Program = pair.command(process, Some(&gate)).program();
-    gate.stopped().await;
-    drop(cut);
+    let gate = cut_off(&pair, process).await;
     let (to, url) = (store(pair.node(TARGET)).await, pair.url(TARGET));
     let ticket = async |pair: &Pair| -> String {
         let there: Value = pair.node(SOURCE).admin().get(&format!("/moves/{process}")).await.json();

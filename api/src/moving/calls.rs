@@ -142,7 +142,8 @@ impl MovesApi {
     /// Have a process stay here
     ///
     /// Whatever was asked for before to end it here ends it no more, however long that is on its way; unless it was ended already,
-    /// which is answered then. A new move may end it all the same.
+    /// which is answered then, or ending it is under way and nobody knows yet what came of that: then it is refused. A new move may
+    /// end it all the same.
     #[oai(path = "/moves/:process/stay", method = "post", operation_id = "move_stay")]
     async fn stay(
         &self,
